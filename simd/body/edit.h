@@ -1,0 +1,32 @@
+/* Score edits between the dot and the softmax: soft cap, ALiBi, change of unit. The tanh is SLEEF's (1 ulp). */
+FV_INLINE vf edit_one(vf x, const fvk_edit *e, vf slope, vf pos, vf kpos)
+{
+    if (e->cap > 0)
+        x = v_mul(v_set1(e->cap), v_tanh(v_div(x, v_set1(e->cap))));
+    if (e->slope)
+        x = v_sub(x, v_mul(slope, v_abs(v_sub(pos, kpos))));
+    return v_mul(x, v_set1(e->unit));
+}
+
+void FVK(edit_f32)(float *s, int nk, const fvk_edit *e)
+{
+    for (int n = 0; n < V_TILE; n++) {
+        vf slope = e->slope ? v_load(e->slope + n * VL) : v_zero();
+        vf pos = e->slope ? v_load(e->pos + n * VL) : v_zero();
+        for (int j = 0; j < nk; j++) {
+            float *x = s + (size_t)j * LANES + n * VL;
+            v_store(x, edit_one(v_load(x), e, slope, pos, e->slope ? v_set1(e->kpos[j]) : v_zero()));
+        }
+    }
+}
+
+void FVK(row_edit_f32)(float *s, int nk, const fvk_edit *e)
+{
+    vf slope = e->slope ? v_set1(*e->slope) : v_zero(), pos = e->slope ? v_set1(*e->pos) : v_zero();
+    int j = 0;
+    for (; j + VL <= nk; j += VL)
+        v_store(s + j, edit_one(v_load(s + j), e, slope, pos, e->slope ? v_load(e->kpos + j) : v_zero()));
+    if (j < nk)
+        v_store_n(s + j, edit_one(v_load_n(s + j, nk - j), e, slope, pos,
+                                  e->slope ? v_load_n(e->kpos + j, nk - j) : v_zero()), nk - j);
+}

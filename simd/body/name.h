@@ -1,0 +1,16 @@
+/* Kernel names: FVK(qk_f32) is fvk_qk_f32__avx2 in the avx2 files. */
+#ifndef FV_BODY_NAME_H
+#define FV_BODY_NAME_H
+#include "kernel.h"
+#define FVK_PASTE(a, b) a##b
+#define FVK_JOIN(a, b) FVK_PASTE(a, b)
+#define FVK(name) FVK_JOIN(FVK_JOIN(FVK_JOIN(fvk_, name), __), V_ISA)
+enum { LANES = VL * V_TILE };
+/* full unrolling of loops with constant bounds, so that accumulators live in registers */
+#if defined(__clang__)
+#define FV_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FV_UNROLL _Pragma("GCC unroll 32")
+#endif
+#define FV_INLINE static inline __attribute__((always_inline))
+#endif

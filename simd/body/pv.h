@@ -1,0 +1,81 @@
+/* pv: weighted values of a block, ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c], j ascending, one fma
+   each. Contract: kernel.h. Micro-tile V_MR columns x V_TILE vectors; values by broadcast, so any row stride costs the
+   same. Bound: V_MR * V_TILE fma per key. */
+FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
+                       float *ot, const int mr)
+{
+    vf acc[V_MR][V_TILE];
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
+    for (int j = 0; j < nk; j++) {
+        const float *x = (const float *)v[j] + c;
+        vf w[V_TILE];
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            w[n] = v_load(p + (size_t)j * LANES + n * VL);
+        if (rows) {
+            vm see[V_TILE];
+            FV_UNROLL
+            for (int n = 0; n < V_TILE; n++)
+                see[n] = v_mask(rows[j] >> (n * VL));
+            FV_UNROLL
+            for (int r = 0; r < mr; r++)
+                FV_UNROLL
+                for (int n = 0; n < V_TILE; n++)
+                    acc[r][n] = v_fma_mask(see[n], v_set1(x[r]), w[n], acc[r][n]);
+        } else {
+            FV_UNROLL
+            for (int r = 0; r < mr; r++)
+                FV_UNROLL
+                for (int n = 0; n < V_TILE; n++)
+                    acc[r][n] = v_fma(v_set1(x[r]), w[n], acc[r][n]);
+        }
+    }
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            v_store(ot + r * LANES + n * VL, acc[r][n]);
+}
+
+void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+{
+    int c = 0;
+    if (rows) {
+        for (; c + V_MR <= dv; c += V_MR)
+            pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MR);
+        for (; c < dv; c++)
+            pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1);
+    } else {
+        for (; c + V_MR <= dv; c += V_MR)
+            pv_tile(p, nk, v, c, NULL, alpha, ot + (size_t)c * LANES, V_MR);
+        for (; c < dv; c++)
+            pv_tile(p, nk, v, c, NULL, alpha, ot + (size_t)c * LANES, 1);
+    }
+}
+
+void FVK(store_f32)(const float *ot, int dv, const float *r, float *const *o, int n)
+{
+    for (int v = 0; v < V_TILE; v++) {
+        const vf c = v_load(r + v * VL);
+        for (int t = 0; t < dv; t += VL) {
+            vf x[VL];
+            int w = dv - t < VL ? dv - t : VL;
+            for (int i = 0; i < VL; i++)
+                /* an empty row has r = 0: its output is 0 whatever the accumulator holds */
+                x[i] = i < w ? v_select(v_eq(c, v_zero()), v_zero(),
+                                        v_mul(c, v_load(ot + (size_t)(t + i) * LANES + v * VL)))
+                             : v_zero();
+            v_transpose(x);
+            for (int i = 0; i < VL && v * VL + i < n; i++) {
+                if (w == VL)
+                    v_store(o[v * VL + i] + t, x[i]);
+                else
+                    v_store_n(o[v * VL + i] + t, x[i], w);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+/* qk: scores of a block of keys for a tile of queries, s[j][lane] = sum_t qt[t][lane] k[j][t], t ascending, one fma each.
+   Contract: kernel.h. Micro-tile V_MR keys x V_TILE vectors; registers: V_MR * V_TILE accumulators + V_TILE query
+   vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the next
+   micro-tile's row to L1 and one line of this block's value rows to L2. */
+FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
+                       const void *const *next_k, const void *const *v, int dv, const int mr)
+{
+    vf acc[V_MR][V_TILE];
+    const float *kr[V_MR];
+    int t = 0;
+    FV_UNROLL
+    for (int r = 0; r < mr; r++) {
+        kr[r] = k[r];
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            acc[r][n] = v_zero();
+    }
+    while (t < d) {
+        int stop = d - t > 16 ? t + 16 : d;
+        if (next_k)
+            for (int r = 0; r < mr; r++)
+                v_prefetch1((const float *)next_k[r] + t);
+        if (v && t < dv)
+            for (int r = 0; r < mr; r++)
+                v_prefetch2((const float *)v[r] + t);
+        for (; t < stop; t++) {
+            vf q[V_TILE];
+            FV_UNROLL
+            for (int n = 0; n < V_TILE; n++)
+                q[n] = v_load(qt + (size_t)t * LANES + n * VL);
+            FV_UNROLL
+            for (int r = 0; r < mr; r++) {
+                vf x = v_set1(kr[r][t]);
+                FV_UNROLL
+                for (int n = 0; n < V_TILE; n++)
+                    acc[r][n] = v_fma(x, q[n], acc[r][n]);
+            }
+        }
+    }
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++) {
+            vf x = acc[r][n];
+            if (rows)
+                x = v_select(v_mask(rows[r] >> (n * VL)), x, v_set1(FVK_HIDDEN));
+            v_store(s + r * LANES + n * VL, x);
+            mx[n] = v_max(mx[n], x);
+        }
+}
+
+void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                 const void *const *next_k, const void *const *v, int dv)
+{
+    vf m[V_TILE];
+    int j = 0;
+    for (int n = 0; n < V_TILE; n++)
+        m[n] = v_load(mx + n * VL);
+    for (; j + V_MR <= nk; j += V_MR) {
+        const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, next, v ? v + j : NULL, dv, V_MR);
+    }
+    for (; j < nk; j++)
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 1);
+    for (int n = 0; n < V_TILE; n++)
+        v_store(mx + n * VL, m[n]);
+}
+
+void FVK(hide_f32)(float *s, int nk, const uint32_t *rows, float *mx)
+{
+    for (int n = 0; n < V_TILE; n++) {
+        vf m = v_load(mx + n * VL);
+        for (int j = 0; j < nk; j++) {
+            vf x = v_load(s + (size_t)j * LANES + n * VL);
+            if (rows) {
+                x = v_select(v_mask(rows[j] >> (n * VL)), x, v_set1(FVK_HIDDEN));
+                v_store(s + (size_t)j * LANES + n * VL, x);
+            }
+            m = v_max(m, x);
+        }
+        v_store(mx + n * VL, m);
+    }
+}

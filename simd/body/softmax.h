@@ -1,0 +1,83 @@
+/* Online softmax of a score block in place, one pass: load, exp2, store, add. Two keys at a time give independent chains.
+   Cost: about 8 vector operations per VL scores. */
+FV_INLINE vf softmax_reference(vf m)
+{
+    return v_select(v_eq(m, v_set1(FVK_HIDDEN)), v_zero(), m);
+}
+
+void FVK(softmax_f32)(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    vf ref[V_TILE], sum[V_TILE], sum2[V_TILE];
+    int j = 0;
+    for (int n = 0; n < V_TILE; n++) {
+        vf old = v_load(m + n * VL), now = v_max(old, v_load(mx + n * VL));
+        ref[n] = softmax_reference(now);
+        v_store(m + n * VL, now);
+        v_store(alpha + n * VL, v_exp2(v_sub(old, ref[n])));
+        sum[n] = sum2[n] = v_zero();
+    }
+    for (; j + 2 <= nk; j += 2) {
+        float *a = s + (size_t)j * LANES;
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++) {
+            vf x = v_exp2(v_sub(v_load(a + n * VL), ref[n]));
+            vf y = v_exp2(v_sub(v_load(a + LANES + n * VL), ref[n]));
+            v_store(a + n * VL, x);
+            v_store(a + LANES + n * VL, y);
+            sum[n] = v_add(sum[n], x);
+            sum2[n] = v_add(sum2[n], y);
+        }
+    }
+    for (; j < nk; j++)
+        for (int n = 0; n < V_TILE; n++) {
+            vf x = v_exp2(v_sub(v_load(s + (size_t)j * LANES + n * VL), ref[n]));
+            v_store(s + (size_t)j * LANES + n * VL, x);
+            sum[n] = v_add(sum[n], x);
+        }
+    for (int n = 0; n < V_TILE; n++)
+        v_store(l + n * VL, v_fma(v_load(l + n * VL), v_load(alpha + n * VL), v_add(sum[n], sum2[n])));
+}
+
+void FVK(finish_f32)(const float *m, const float *l, const float *sink, float *r, float *lse)
+{
+    for (int n = 0; n < V_TILE; n++) {
+        vf top = v_load(m + n * VL), sum = v_load(l + n * VL), scale = v_set1(1.0f);
+        vm empty = v_eq(sum, v_zero()); /* a row with a key has sum >= 1, or NaN */
+        if (sink) {
+            vf x = v_load(sink + n * VL), high = v_max(x, top);
+            scale = v_exp2(v_sub(top, high));
+            sum = v_fma(sum, scale, v_exp2(v_sub(x, high)));
+            top = high;
+        }
+        v_store(r + n * VL, v_select(empty, v_zero(), v_div(scale, sum)));
+        if (lse)
+            v_store(lse + n * VL, v_select(empty, v_set1(-INFINITY),
+                                           v_fma(top, v_set1((float)FVK_LN2), v_log(sum))));
+    }
+}
+
+void FVK(row_softmax_f32)(float *s, int64_t n, float *m, float *l, float *alpha)
+{
+    vf top = v_set1(*m), sum = v_zero(), ref;
+    float now;
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL)
+        top = v_max(top, v_load(s + j));
+    if (j < n)
+        top = v_max(top, v_select(v_mask((1u << (n - j)) - 1), v_load_n(s + j, (int)(n - j)), top));
+    now = v_largest(top);
+    ref = softmax_reference(v_set1(now));
+    for (j = 0; j + VL <= n; j += VL) {
+        vf x = v_exp2(v_sub(v_load(s + j), ref));
+        v_store(s + j, x);
+        sum = v_add(sum, x);
+    }
+    if (j < n) {
+        vf x = v_exp2(v_sub(v_load_n(s + j, (int)(n - j)), ref));
+        v_store_n(s + j, x, (int)(n - j));
+        sum = v_add(sum, v_select(v_mask((1u << (n - j)) - 1), x, v_zero()));
+    }
+    v_store_n(alpha, v_exp2(v_sub(v_set1(*m), ref)), 1);
+    *m = now;
+    *l = *l * *alpha + v_sum(sum);
+}

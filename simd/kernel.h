@@ -1,0 +1,103 @@
+/* The instruction-set boundary: what a kernel may assume, and the one table of them.
+
+   Two families.
+   - "lanes": queries ride in the vector lanes. A tile of LANES query rows is transposed once; scores are stored
+     s[key][LANES], the output accumulator ot[dv][LANES]. LANES is the row's `lanes`. Keys and values come as row pointers,
+     so that strides, pages and index lists are all the same to a kernel.
+   - "rows": the head dimension rides in the lanes, for few query rows per key/value head. Scores are s[row][key].
+
+   Scores are in units of log2 (q carries scale * log2 e) wherever exp2 follows.
+   FVK_HIDDEN marks a score that no softmax may count; it is finite, so that differences never give NaN.
+   `rows` arguments: bit n of rows[j] says that lane (or row) n sees key j; NULL means that all do. A hidden pair
+   contributes nothing even when key or value hold NaN.
+   Nothing beyond the d or dv elements of a row, or the nk rows, is read. */
+#ifndef FV_SIMD_KERNEL_H
+#define FV_SIMD_KERNEL_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define FVK_HIDDEN (-1e30f)
+#define FVK_LOG2E 1.44269504088896340736
+#define FVK_LN2 0.693147180559945309417
+
+enum { FVK_MAX_LANES = 32, FVK_MAX_ROWS = 8 };
+
+/* qt[t][LANES] = scale * q[lane][t], t < d; lanes >= n are 0. q by dtype. */
+typedef void fvk_pack_fn(const void *const *q, int n, int d, float scale, float *qt);
+/* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s). next_k: nk_next rows to
+   prefetch (may be NULL with 0), v: nk rows of values that will be read after (may be NULL). */
+typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                       const void *const *next_k, const void *const *v, int dv);
+/* The same on bf16 keys and qt made by a bf16 pair pack (avx512_bf16): scores are multiplied by scale. */
+typedef void fvk_qk_pair_fn(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale, float *s,
+                            float *mx);
+typedef void fvk_pack_pair_fn(const void *const *q, int n, int d, void *qt);
+/* Hides pairs of a block of finished scores and takes its maximum: mx as above. */
+typedef void fvk_hide_fn(float *s, int nk, const uint32_t *rows, float *mx);
+/* s -> exp2(s - m'), m' = max(m, mx); l = l exp2(m - m') + sum; alpha = exp2(m - m'); m = m'. */
+typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *l, float *alpha);
+/* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. */
+typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                       float *ot);
+/* o[lane][c] = r[lane] ot[c][lane], lane < n. */
+typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
+/* End of the softmax of a tile: r[lane] = what ot is multiplied by, lse[lane] in nats (may be NULL). sink: logit per lane
+   in log2 units, or NULL. A lane without keys (m = FVK_HIDDEN) gets r = 0 and lse = -inf. */
+typedef void fvk_finish_fn(const float *m, const float *l, const float *sink, float *r, float *lse);
+/* Score edits in natural units: s = x (log2 e when unit2) with x = cap tanh(s / cap) when cap > 0, then
+   - slope[lane] |pos[lane] - kpos[j]| when slope is not NULL. */
+typedef struct fvk_edit {
+    float cap;          /* 0: none */
+    const float *slope; /* per lane or row; NULL: none */
+    const float *pos;   /* query positions per lane or row */
+    const float *kpos;  /* nk key positions */
+    float unit;         /* multiplied in at the end: log2 e or 1 */
+} fvk_edit;
+typedef void fvk_edit_fn(float *s, int nk, const fvk_edit *edit);
+/* out[j][ld] = float(row[j][t]), t < d. */
+typedef void fvk_widen_fn(const void *const *row, int n, int d, float *out, ptrdiff_t ld);
+
+/* Rows family, n <= FVK_MAX_ROWS. s[r * lds + j] = sum_t q[r * ldq + t] k[j][t]. `ahead`: bytes to prefetch ahead. */
+typedef void fvk_dot_fn(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds);
+/* o[r * ldo + c] = alpha[r] o + sum_j p[r * ldp + j] v[j][c]; alpha NULL overwrites. */
+typedef void fvk_axpy_fn(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
+                         const float *alpha, float *o, ptrdiff_t ldo);
+/* One row: s -> exp2(s - m'), with m, l, alpha as in fvk_softmax_fn. */
+typedef void fvk_row_softmax_fn(float *s, int64_t n, float *m, float *l, float *alpha);
+/* One row of edits: slope and pos point to one value. */
+typedef fvk_edit_fn fvk_row_edit_fn;
+
+/* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading (read). */
+typedef double fvk_peak_fn(uint64_t n);
+typedef double fvk_read_fn(const void *block, size_t bytes);
+
+typedef enum fvk_op {
+    FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
+    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_PEAK, FVK_READ, FVK_OPS
+} fvk_op;
+typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
+/* Weakest first; the order is the dispatcher's order of preference. */
+typedef enum fvk_isa {
+    FVK_SCALAR, FVK_GENERIC, FVK_AVX2, FVK_AVX512, FVK_AVX512_BF16, FVK_NEON, FVK_ISAS
+} fvk_isa;
+
+typedef struct fvk_row {
+    const char *name, *op_name, *dtype_name, *isa_name;
+    fvk_op op;
+    fvk_dtype dtype;
+    fvk_isa isa;
+    int lanes; /* lanes family: LANES; rows family: 0 */
+    int mr;    /* keys per micro-tile; rows family: 0 */
+    const char *tile; /* mr x lanes, as text */
+    const char *tolerance, *note;
+    void (*fn)(void);
+} fvk_row;
+
+extern const fvk_row fvk_table[];
+extern const unsigned fvk_table_rows;
+extern const char *const fvk_isa_names[FVK_ISAS];
+
+/* Strongest row of op and dtype among the instruction sets in the bit set `isas`; with lanes > 0 only rows of that tile
+   width. NULL when there is none. */
+const fvk_row *fvk_find(fvk_op op, fvk_dtype dtype, unsigned isas, int lanes);
+#endif

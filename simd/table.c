@@ -1,0 +1,44 @@
+/* The table of kernels, from kernels.def. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "kernel.h"
+
+#define KERNEL(op, dtype, isa, lanes, mr, tolerance, note) void fvk_##op##_##dtype##__##isa(void);
+#include "kernels.def"
+#undef KERNEL
+
+enum {
+    op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
+    op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
+    op_widen = FVK_WIDEN, op_dot = FVK_DOT, op_axpy = FVK_AXPY, op_row_softmax = FVK_ROW_SOFTMAX,
+    op_row_edit = FVK_ROW_EDIT, op_peak = FVK_PEAK, op_read = FVK_READ,
+    dtype_f32 = FVK_F32, dtype_bf16 = FVK_BF16, dtype_f16 = FVK_F16,
+    isa_scalar = FVK_SCALAR, isa_generic = FVK_GENERIC, isa_avx2 = FVK_AVX2, isa_avx512 = FVK_AVX512,
+    isa_avx512_bf16 = FVK_AVX512_BF16, isa_neon = FVK_NEON
+};
+
+#define KERNEL(op, dtype, isa, lanes, mr, tolerance, note)                                                             \
+    {"fvk_" #op "_" #dtype "__" #isa, #op, #dtype, #isa, (fvk_op)op_##op, (fvk_dtype)dtype_##dtype,                    \
+     (fvk_isa)isa_##isa, lanes, mr, #mr "x" #lanes, tolerance, note,                                                  \
+     fvk_##op##_##dtype##__##isa},
+const fvk_row fvk_table[] = {
+#include "kernels.def"
+};
+#undef KERNEL
+
+const unsigned fvk_table_rows = sizeof fvk_table / sizeof fvk_table[0];
+
+const char *const fvk_isa_names[FVK_ISAS] = {"scalar", "generic", "avx2", "avx512", "avx512_bf16", "neon"};
+
+const fvk_row *fvk_find(fvk_op op, fvk_dtype dtype, unsigned isas, int lanes)
+{
+    const fvk_row *best = NULL;
+    for (unsigned i = 0; i < fvk_table_rows; i++) {
+        const fvk_row *row = &fvk_table[i];
+        if (row->op == op && row->dtype == dtype && (isas >> row->isa & 1) && (!lanes || row->lanes == lanes) &&
+            (!best || row->isa >= best->isa))
+            best = row;
+    }
+    return best;
+}

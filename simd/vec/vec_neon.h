@@ -1,0 +1,91 @@
+/* Vector operations for AArch64 NEON: 4 floats, masks as vectors. Contract: vec/README. */
+#ifndef FV_VEC_H
+#define FV_VEC_H
+#include "vec/half.h"
+#include <arm_neon.h>
+#include <stddef.h>
+
+#define V_ISA neon
+#define V_HAS_FMA 1
+enum { VL = 4, V_TILE = 4, V_MR = 4 };
+
+typedef float32x4_t vf;
+typedef uint32x4_t vm;
+
+static inline vf v_set1(float x) { return vdupq_n_f32(x); }
+static inline vf v_zero(void) { return vdupq_n_f32(0); }
+static inline vf v_load(const float *p) { return vld1q_f32(p); }
+static inline void v_store(float *p, vf x) { vst1q_f32(p, x); }
+static inline vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf v_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
+static inline vf v_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+static inline vf v_abs(vf a) { return vabsq_f32(a); }
+static inline vm v_mask(uint32_t bits)
+{
+    static const uint32_t one[4] = {1, 2, 4, 8};
+    return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(one));
+}
+static inline vm v_eq(vf a, vf b) { return vceqq_f32(a, b); }
+static inline vm v_lt(vf a, vf b) { return vcltq_f32(a, b); }
+static inline vf v_fma_mask(vm m, vf a, vf b, vf c)
+{
+    vf x = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), m));
+    vf y = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(b), m));
+    return vfmaq_f32(c, x, y);
+}
+static inline vf v_load_n(const float *p, int n)
+{
+    float t[4] = {0};
+    memcpy(t, p, (size_t)n * 4);
+    return vld1q_f32(t);
+}
+static inline void v_store_n(float *p, vf x, int n)
+{
+    float t[4];
+    vst1q_f32(t, x);
+    memcpy(p, t, (size_t)n * 4);
+}
+static inline vf v_load_bf16(const uint16_t *p)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+static inline vf v_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+static inline vf v_load_bf16_n(const uint16_t *p, int n)
+{
+    uint16_t t[4] = {0};
+    memcpy(t, p, (size_t)n * 2);
+    return v_load_bf16(t);
+}
+static inline vf v_load_f16_n(const uint16_t *p, int n)
+{
+    uint16_t t[4] = {0};
+    memcpy(t, p, (size_t)n * 2);
+    return v_load_f16(t);
+}
+static inline float v_sum(vf x) { return vaddvq_f32(x); }
+static inline float v_largest(vf x) { return vmaxvq_f32(x); }
+static inline vf v_round(vf x) { return vrndnq_f32(x); }
+static inline vf v_scale2(vf p, vf n)
+{
+    int32x4_t e = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23);
+    return vmulq_f32(p, vreinterpretq_f32_s32(e));
+}
+#define V_EXP2_CLAMP 1
+static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
+static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
+static inline void v_transpose(vf r[4])
+{
+    float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    r[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+#endif

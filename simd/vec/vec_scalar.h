@@ -1,0 +1,57 @@
+/* Vector operations for plain C: one float. The slow truth that every other instruction set is compared with by
+   people; the checker compares with double. Contract: vec/README. */
+#ifndef FV_VEC_H
+#define FV_VEC_H
+#include "vec/half.h"
+#include <math.h>
+#include <stddef.h>
+
+#define V_ISA scalar
+#define V_HAS_FMA 0
+enum { VL = 1, V_TILE = 8, V_MR = 1 };
+
+typedef float vf;
+typedef int vm;
+
+static inline vf v_zero(void) { return 0; }
+static inline vf v_set1(float x) { return x; }
+static inline vf v_load(const float *p) { return *p; }
+static inline void v_store(float *p, vf x) { *p = x; }
+static inline vf v_add(vf a, vf b) { return a + b; }
+static inline vf v_sub(vf a, vf b) { return a - b; }
+static inline vf v_mul(vf a, vf b) { return a * b; }
+static inline vf v_div(vf a, vf b) { return a / b; }
+static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+static inline vf v_max(vf a, vf b) { return a > b ? a : b; }
+static inline vf v_abs(vf a) { return fabsf(a); }
+static inline vm v_mask(uint32_t bits) { return (int)(bits & 1); }
+static inline vm v_eq(vf a, vf b) { return a == b; }
+static inline vm v_lt(vf a, vf b) { return a < b; }
+static inline vf v_select(vm m, vf a, vf b) { return m ? a : b; }
+static inline vf v_fma_mask(vm m, vf a, vf b, vf c) { return m ? a * b + c : c; }
+static inline vf v_load_n(const float *p, int n) { return n > 0 ? *p : 0; }
+static inline void v_store_n(float *p, vf x, int n)
+{
+    if (n > 0)
+        *p = x;
+}
+static inline vf v_load_bf16(const uint16_t *p) { return half_from_bf16(*p); }
+static inline vf v_load_f16(const uint16_t *p) { return half_from_f16(*p); }
+static inline vf v_load_bf16_n(const uint16_t *p, int n) { return n > 0 ? half_from_bf16(*p) : 0; }
+static inline vf v_load_f16_n(const uint16_t *p, int n) { return n > 0 ? half_from_f16(*p) : 0; }
+static inline float v_sum(vf x) { return x; }
+static inline float v_largest(vf x) { return x; }
+static inline vf v_round(vf x)
+{
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
+    return (x + magic) - magic;
+}
+static inline vf v_scale2(vf p, vf n)
+{
+    return n == n ? p * half_bits_float((uint32_t)((int32_t)n + 127) << 23) : p;
+}
+#define V_EXP2_CLAMP 1
+static inline void v_prefetch1(const void *p) { (void)p; }
+static inline void v_prefetch2(const void *p) { (void)p; }
+static inline void v_transpose(vf r[1]) { (void)r; }
+#endif

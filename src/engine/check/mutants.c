@@ -1,0 +1,498 @@
+/* Faults made on purpose, around the scalar kernels: what a wrong kernel does, in its mildest form. The check must report
+   each of them. A fault that needs a condition (two lanes, a mask) does nothing in the cases that lack it. */
+#include "check/check.h"
+#include "check/case.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LANES = 8 }; /* of the scalar tile; fv_check_mutations makes sure */
+
+static void (*real)(void);
+
+static const float wrong = 1 + 1e-5f; /* 168 u: beyond every bound that a short sum has */
+
+static void touch(const void *row, ptrdiff_t i)
+{
+    (void)*((const volatile float *)row + i);
+}
+
+static void swap(float *a, float *b)
+{
+    float t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* Swaps lanes 0 and 1 of n rows of a tile. */
+static void swap_lanes(float *x, int n)
+{
+    for (int j = 0; j < n; j++)
+        swap(x + j * LANES, x + j * LANES + 1);
+}
+
+static void scale_all(float *x, int n, ptrdiff_t step)
+{
+    for (int i = 0; i < n; i++)
+        x[i * step] *= wrong;
+}
+
+/* ------------------------------------------------------------------ pack */
+
+static void pack(const void *const *q, int n, int d, float scale, float *qt)
+{
+    ((fvk_pack_fn *)real)(q, n, d, scale, qt);
+}
+
+static void pack_drops(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    memset(qt + (d - 1) * LANES, 0, LANES * sizeof *qt);
+}
+
+static void pack_swaps(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    swap_lanes(qt, d);
+}
+
+static void pack_scales(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale * wrong, qt);
+}
+
+static void pack_reads_beyond(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    touch(q[n - 1], d);
+}
+
+static void pack_reads_before(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    touch(q[0], -1);
+}
+
+static void pack_reads_row_beyond(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    touch(q + n, 0);
+}
+
+static void pack_writes_beyond(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    qt[d * LANES] = 0;
+}
+
+static void pack_leaves_lanes(const void *const *q, int n, int d, float scale, float *qt)
+{
+    pack(q, n, d, scale, qt);
+    if (n < LANES)
+        qt[(d - 1) * LANES + LANES - 1] = 1;
+}
+
+/* ------------------------------------------------------------------ qk */
+
+static void qk(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+               const void *const *next, const void *const *v, int dv)
+{
+    ((fvk_qk_fn *)real)(qt, d, k, nk, rows, s, mx, next, v, dv);
+}
+
+static void qk_drops(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                     const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk - 1, rows, s, mx, next, v, dv);
+    for (int i = 0; i < LANES; i++)
+        s[(nk - 1) * LANES + i] = FVK_HIDDEN;
+}
+
+static void qk_swaps(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                     const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    swap_lanes(s, nk);
+}
+
+static void qk_scales(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                      const void *const *next, const void *const *v, int dv)
+{
+    static float scaled[FV_CASE_DIM * LANES];
+    for (int i = 0; i < d * LANES; i++)
+        scaled[i] = qt[i] * wrong;
+    qk(scaled, d, k, nk, rows, s, mx, next, v, dv);
+}
+
+static void qk_reads_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                            float *mx, const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    touch(k[nk - 1], d);
+}
+
+static void qk_reads_key_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                                float *mx, const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    touch(k + nk, 0);
+}
+
+static void qk_reads_values(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                            float *mx, const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    if (v)
+        touch(v[0], 0);
+}
+
+static void qk_writes_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                             float *mx, const void *const *next, const void *const *v, int dv)
+{
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    s[nk * LANES] = 0;
+}
+
+static void qk_sees_all(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                        const void *const *next, const void *const *v, int dv)
+{
+    (void)rows;
+    qk(qt, d, k, nk, NULL, s, mx, next, v, dv);
+}
+
+static void qk_forgets_maximum(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                               float *mx, const void *const *next, const void *const *v, int dv)
+{
+    for (int i = 0; i < LANES; i++)
+        mx[i] = FVK_HIDDEN;
+    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+}
+
+/* ------------------------------------------------------------------ softmax */
+
+static void softmax(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    ((fvk_softmax_fn *)real)(s, nk, m, mx, l, alpha);
+}
+
+static void softmax_drops(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    for (int i = 0; i < LANES; i++)
+        s[(nk - 1) * LANES + i] = FVK_HIDDEN;
+    softmax(s, nk, m, mx, l, alpha);
+}
+
+static void softmax_swaps(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    swap_lanes(s, nk);
+}
+
+static void softmax_scales(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    scale_all(s, nk * LANES, 1);
+}
+
+static void softmax_scales_sum(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    scale_all(l, LANES, 1);
+}
+
+static void softmax_reads_beyond(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    touch(s, nk * LANES);
+}
+
+static void softmax_writes_beyond(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    s[nk * LANES] = 0;
+}
+
+static void softmax_writes_before(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    softmax(s, nk, m, mx, l, alpha);
+    s[-1] = 0;
+}
+
+/* exp2(hidden - hidden) = 1 in a lane that sees nothing */
+static void softmax_counts_hidden(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    int empty = s[0] == FVK_HIDDEN && m[0] == FVK_HIDDEN && mx[0] == FVK_HIDDEN;
+    softmax(s, nk, m, mx, l, alpha);
+    if (empty)
+        l[0] += 1;
+}
+
+static void softmax_forgets_sum(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    memset(l, 0, LANES * sizeof *l);
+    softmax(s, nk, m, mx, l, alpha);
+}
+
+/* ------------------------------------------------------------------ pv */
+
+static void pv(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+{
+    ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot);
+}
+
+static void pv_drops(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                     float *ot)
+{
+    if (nk > 1)
+        nk--;
+    pv(p, nk, v, dv, rows, alpha, ot);
+}
+
+static void pv_swaps(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                     float *ot)
+{
+    pv(p, nk, v, dv, rows, alpha, ot);
+    swap_lanes(ot, dv);
+}
+
+static void pv_scales(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                      float *ot)
+{
+    pv(p, nk, v, dv, rows, alpha, ot);
+    scale_all(ot, dv * LANES, 1);
+}
+
+static void pv_reads_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
+                            const float *alpha, float *ot)
+{
+    pv(p, nk, v, dv, rows, alpha, ot);
+    touch(v[nk - 1], dv);
+}
+
+static void pv_writes_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
+                             const float *alpha, float *ot)
+{
+    pv(p, nk, v, dv, rows, alpha, ot);
+    ot[dv * LANES] = 0;
+}
+
+static void pv_sees_all(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                        float *ot)
+{
+    (void)rows;
+    pv(p, nk, v, dv, NULL, alpha, ot);
+}
+
+static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                          float *ot)
+{
+    (void)alpha;
+    pv(p, nk, v, dv, rows, NULL, ot);
+}
+
+/* 0 times NaN: what is left when the accumulator is multiplied instead of overwritten */
+static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
+                             const float *alpha, float *ot)
+{
+    static const float none[LANES];
+    pv(p, nk, v, dv, rows, alpha ? alpha : none, ot);
+}
+
+/* ------------------------------------------------------------------ dot */
+
+static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+{
+    ((fvk_dot_fn *)real)(q, ldq, n, d, k, nk, s, lds);
+}
+
+static void dot_drops(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk - 1, s, lds);
+}
+
+static void dot_swaps(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    for (int j = 0; n > 1 && j < nk; j++)
+        swap(s + j, s + lds + j);
+}
+
+static void dot_scales(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                       ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    scale_all(s, nk, 1);
+}
+
+static void dot_reads_beyond(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                             ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    touch(k[nk - 1], d);
+}
+
+static void dot_reads_between(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                              ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    if (n > 1 && ldq > d)
+        s[0] += 0 * q[d];
+}
+
+static void dot_writes_beyond(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                              ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    s[(n - 1) * lds + nk] = 0;
+}
+
+static void dot_writes_between(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                               ptrdiff_t lds)
+{
+    dot(q, ldq, n, d, k, nk, s, lds);
+    if (n > 1 && lds > nk)
+        s[nk] = 0;
+}
+
+/* ------------------------------------------------------------------ axpy */
+
+static void axpy(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
+                 const float *alpha, float *o, ptrdiff_t ldo)
+{
+    ((fvk_axpy_fn *)real)(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+}
+
+static void axpy_drops(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
+                       const float *alpha, float *o, ptrdiff_t ldo)
+{
+    axpy(p, ldp, n, nk > 1 ? nk - 1 : nk, v, dv, rows, alpha, o, ldo);
+}
+
+static void axpy_swaps(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
+                       const float *alpha, float *o, ptrdiff_t ldo)
+{
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    for (int c = 0; n > 1 && c < dv; c++)
+        swap(o + c, o + ldo + c);
+}
+
+static void axpy_scales(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
+                        const float *alpha, float *o, ptrdiff_t ldo)
+{
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    scale_all(o, n, ldo);
+}
+
+static void axpy_reads_beyond(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
+                              const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+{
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    touch(v[nk - 1], dv);
+}
+
+static void axpy_writes_beyond(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
+                               const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+{
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    o[(n - 1) * ldo + dv] = 0;
+}
+
+static void axpy_sees_all(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
+                          const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+{
+    (void)rows;
+    axpy(p, ldp, n, nk, v, dv, NULL, alpha, o, ldo);
+}
+
+static void axpy_overwrites(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
+                            const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+{
+    (void)alpha;
+    axpy(p, ldp, n, nk, v, dv, rows, NULL, o, ldo);
+}
+
+/* ------------------------------------------------------------------ all of them */
+
+typedef struct mutant {
+    fvk_op op;
+    const char *fault;
+    void (*fn)(void);
+} mutant;
+
+#define FAULT(op, does, fn) {op, does, (void (*)(void))fn}
+
+static const mutant mutants[] = {
+    FAULT(FVK_PACK, "pack: drops the last element", pack_drops),
+    FAULT(FVK_PACK, "pack: swaps two lanes", pack_swaps),
+    FAULT(FVK_PACK, "pack: scale off by 1e-5", pack_scales),
+    FAULT(FVK_PACK, "pack: reads one element beyond a row", pack_reads_beyond),
+    FAULT(FVK_PACK, "pack: reads one element before a row", pack_reads_before),
+    FAULT(FVK_PACK, "pack: reads one row pointer too many", pack_reads_row_beyond),
+    FAULT(FVK_PACK, "pack: writes beyond the tile", pack_writes_beyond),
+    FAULT(FVK_PACK, "pack: leaves lanes beyond n as they are", pack_leaves_lanes),
+    FAULT(FVK_QK, "qk: drops the last key", qk_drops),
+    FAULT(FVK_QK, "qk: swaps two lanes", qk_swaps),
+    FAULT(FVK_QK, "qk: scale off by 1e-5", qk_scales),
+    FAULT(FVK_QK, "qk: reads one element beyond a key", qk_reads_beyond),
+    FAULT(FVK_QK, "qk: reads one key pointer too many", qk_reads_key_beyond),
+    FAULT(FVK_QK, "qk: reads values instead of prefetching them", qk_reads_values),
+    FAULT(FVK_QK, "qk: writes beyond the scores", qk_writes_beyond),
+    FAULT(FVK_QK, "qk: shows hidden pairs", qk_sees_all),
+    FAULT(FVK_QK, "qk: forgets the maximum of before", qk_forgets_maximum),
+    FAULT(FVK_SOFTMAX, "softmax: drops the last key", softmax_drops),
+    FAULT(FVK_SOFTMAX, "softmax: swaps two lanes", softmax_swaps),
+    FAULT(FVK_SOFTMAX, "softmax: probabilities off by 1e-5", softmax_scales),
+    FAULT(FVK_SOFTMAX, "softmax: sum off by 1e-5", softmax_scales_sum),
+    FAULT(FVK_SOFTMAX, "softmax: reads beyond the scores", softmax_reads_beyond),
+    FAULT(FVK_SOFTMAX, "softmax: writes beyond the scores", softmax_writes_beyond),
+    FAULT(FVK_SOFTMAX, "softmax: writes before the scores", softmax_writes_before),
+    FAULT(FVK_SOFTMAX, "softmax: counts a hidden pair", softmax_counts_hidden),
+    FAULT(FVK_SOFTMAX, "softmax: forgets the sum of before", softmax_forgets_sum),
+    FAULT(FVK_PV, "pv: drops the last key", pv_drops),
+    FAULT(FVK_PV, "pv: swaps two lanes", pv_swaps),
+    FAULT(FVK_PV, "pv: scale off by 1e-5", pv_scales),
+    FAULT(FVK_PV, "pv: reads one element beyond a value", pv_reads_beyond),
+    FAULT(FVK_PV, "pv: writes beyond the accumulator", pv_writes_beyond),
+    FAULT(FVK_PV, "pv: counts hidden pairs", pv_sees_all),
+    FAULT(FVK_PV, "pv: overwrites where it should add", pv_overwrites),
+    FAULT(FVK_PV, "pv: reads the accumulator it should overwrite", pv_keeps_rubbish),
+    FAULT(FVK_DOT, "dot: drops the last key", dot_drops),
+    FAULT(FVK_DOT, "dot: swaps two rows", dot_swaps),
+    FAULT(FVK_DOT, "dot: scale off by 1e-5", dot_scales),
+    FAULT(FVK_DOT, "dot: reads one element beyond a key", dot_reads_beyond),
+    FAULT(FVK_DOT, "dot: reads what lies between two queries", dot_reads_between),
+    FAULT(FVK_DOT, "dot: writes beyond the scores", dot_writes_beyond),
+    FAULT(FVK_DOT, "dot: writes what lies between two rows of scores", dot_writes_between),
+    FAULT(FVK_AXPY, "axpy: drops the last key", axpy_drops),
+    FAULT(FVK_AXPY, "axpy: swaps two rows", axpy_swaps),
+    FAULT(FVK_AXPY, "axpy: scale off by 1e-5", axpy_scales),
+    FAULT(FVK_AXPY, "axpy: reads one element beyond a value", axpy_reads_beyond),
+    FAULT(FVK_AXPY, "axpy: writes beyond the output", axpy_writes_beyond),
+    FAULT(FVK_AXPY, "axpy: counts hidden pairs", axpy_sees_all),
+    FAULT(FVK_AXPY, "axpy: overwrites where it should add", axpy_overwrites),
+};
+
+unsigned fv_check_mutations(void (*report)(void *user, const char *fault, int caught, const char *detail), void *user)
+{
+    const unsigned scalar = 1u << FVK_SCALAR;
+    char detail[FV_CHECK_DETAIL];
+    unsigned missed = 0;
+    fv_case_memory *memory = fv_check_open();
+    for (size_t i = 0; i < sizeof mutants / sizeof *mutants; i++) {
+        const fvk_row *row = fvk_find(mutants[i].op, FVK_F32, scalar, 0);
+        int caught = 0;
+        if (!memory) {
+            snprintf(detail, sizeof detail, "no memory for the guarded pages of the check");
+        } else if (!row || (row->lanes && row->lanes != LANES)) {
+            snprintf(detail, sizeof detail, "no scalar kernel with %d lanes", LANES);
+        } else {
+            real = row->fn;
+            caught = !fv_check_row(memory, row, mutants[i].fn, 0, 0, FV_CHECK_CASES - 1, detail);
+        }
+        missed += !caught;
+        report(user, mutants[i].fault, caught, detail);
+    }
+    if (memory)
+        fv_check_close(memory);
+    return missed;
+}

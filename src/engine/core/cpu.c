@@ -1,0 +1,95 @@
+/* CPU features by the compiler's builtins, which also ask whether the operating system saves the registers. */
+#include "core/cpu.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KNOWN = 1u << 31 };
+
+static unsigned built(void)
+{
+    unsigned isas = 0;
+    for (unsigned i = 0; i < fvk_table_rows; i++)
+        isas |= 1u << fvk_table[i].isa;
+    return isas;
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+static unsigned runnable(void)
+{
+    unsigned isas = 1u << FVK_SCALAR | 1u << FVK_GENERIC;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        isas |= 1u << FVK_AVX2;
+    if ((isas >> FVK_AVX2 & 1) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        isas |= 1u << FVK_AVX512;
+    if ((isas >> FVK_AVX512 & 1) && __builtin_cpu_supports("avx512bf16"))
+        isas |= 1u << FVK_AVX512_BF16;
+    return isas;
+}
+
+const char *fv_cpu_features(void)
+{
+    static char text[256];
+    static atomic_int ready;
+    if (!atomic_load(&ready)) {
+        char line[256];
+        __builtin_cpu_init();
+        snprintf(line, sizeof line, "%s%s%s%s%s%s%s%s%s%s", __builtin_cpu_supports("sse2") ? "sse2 " : "",
+                 __builtin_cpu_supports("avx") ? "avx " : "", __builtin_cpu_supports("avx2") ? "avx2 " : "",
+                 __builtin_cpu_supports("fma") ? "fma " : "", __builtin_cpu_supports("f16c") ? "f16c " : "",
+                 __builtin_cpu_supports("avx512f") ? "avx512f " : "", __builtin_cpu_supports("avx512bw") ? "avx512bw " : "",
+                 __builtin_cpu_supports("avx512vl") ? "avx512dq avx512vl " : "",
+                 __builtin_cpu_supports("avx512vnni") ? "avx512vnni " : "",
+                 __builtin_cpu_supports("avx512bf16") ? "avx512bf16 " : "");
+        if (line[0])
+            line[strlen(line) - 1] = 0;
+        memcpy(text, line, sizeof text); /* every thread writes the same bytes */
+        atomic_store(&ready, 1);
+    }
+    return text;
+}
+#elif defined(__aarch64__)
+static unsigned runnable(void)
+{
+    return 1u << FVK_SCALAR | 1u << FVK_GENERIC | 1u << FVK_NEON; /* every AArch64 has NEON */
+}
+
+const char *fv_cpu_features(void) { return "neon"; }
+#else
+static unsigned runnable(void) { return 1u << FVK_SCALAR | 1u << FVK_GENERIC; }
+
+const char *fv_cpu_features(void) { return ""; }
+#endif
+
+unsigned fv_cpu_isas(void)
+{
+    static atomic_uint word;
+    unsigned isas = atomic_load_explicit(&word, memory_order_relaxed);
+    if (!isas) {
+        isas = (built() & runnable()) | KNOWN;
+        atomic_store_explicit(&word, isas, memory_order_relaxed);
+    }
+    return isas & ~(unsigned)KNOWN;
+}
+
+int fv_cpu_isa(const char *name)
+{
+    for (int i = 0; i < FVK_ISAS; i++)
+        if (!strcmp(name, fvk_isa_names[i]))
+            return i;
+    return -1;
+}
+
+unsigned fv_cpu_cap(unsigned isas, const char *name)
+{
+    int isa = fv_cpu_isa(name);
+    return isa < 0 ? 0 : isas & ((2u << isa) - 1);
+}
+
+fvk_isa fv_cpu_strongest(unsigned isas)
+{
+    return (fvk_isa)(31 - __builtin_clz(isas));
+}

@@ -1,0 +1,383 @@
+/* The lanes driver: many query rows per key/value head, queries in the vector lanes.
+
+   A task is a group of up to `tiles` lane tiles of one class. Their spans are walked in lock step, window by window of
+   `block` keys, so that a block of keys and values is read from far memory once for all tiles of the group and from L2
+   after that. Within a tile, keys that all lanes see and keys that only some see queue up separately: the first need no
+   masks, and neither depends on where the spans were.
+
+   Cost per tile and block of n keys, d = dv: 4 n d LANES flops; n d elements of K and of V from L2, 1 / tiles of it from
+   beyond; n exponentials per lane; 2 d vectors of accumulator traffic. Fixed cost per tile: two transpositions of
+   d x LANES. */
+#include "drive/work.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct queue { /* keys waiting for a block */
+    int n;
+    int64_t first; /* key of entry 0 when the entries are consecutive in the class, else -1 */
+    const void **k, **v;
+    uint32_t *rows;
+    int32_t *key;
+} queue;
+
+typedef struct tile {
+    fv_place place[FVK_MAX_LANES];
+    int n;
+    int started; /* ot holds something */
+    float *qt, *ot, *m, *l, *mx;
+    const fv_span *span;
+    size_t spans, at; /* spans left: at..spans-1 */
+    int64_t next;     /* next key of span[at] */
+    uint32_t all;
+    queue full, edge;
+} tile;
+
+typedef struct lanes {
+    const fv_work *work;
+    fv_tensors *tensors;
+    fv_task task;
+    int64_t key_class;
+    float *s, *alpha, *kpos, *pos, *slope, *wide_k, *wide_v;
+    const void **wide_rows_k, **wide_rows_v;
+    int64_t wide_first;
+    int wide_n; /* rows that wide_k, wide_v hold when wide_first >= 0 */
+    uint64_t kept;
+    tile tile[FV_MAX_TILES];
+} lanes;
+
+enum { ALIGN = 64 };
+
+static void *carve(char **at, size_t bytes)
+{
+    void *block = *at;
+    *at += (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    return block;
+}
+
+static void carve_queue(char **at, queue *q, int block)
+{
+    q->k = carve(at, (size_t)block * sizeof *q->k);
+    q->v = carve(at, (size_t)block * sizeof *q->v);
+    q->rows = carve(at, (size_t)block * sizeof *q->rows);
+    q->key = carve(at, (size_t)block * sizeof *q->key);
+}
+
+/* Lays the scratch out; with base NULL only its size matters. */
+static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *x, void **pattern)
+{
+    char *at = base;
+    size_t width = (size_t)w->kernel.lanes, row = width * sizeof(float);
+    size_t d = (size_t)w->problem.d + 2, dv = (size_t)w->problem.dv;
+    for (int t = 0; t < w->tiles; t++) {
+        tile *y = &x->tile[t];
+        y->qt = carve(&at, d * row);
+        y->ot = carve(&at, dv * row);
+        y->m = carve(&at, row);
+        y->l = carve(&at, row);
+        y->mx = carve(&at, row);
+        carve_queue(&at, &y->full, w->block);
+        carve_queue(&at, &y->edge, w->block);
+        pattern[t] = carve(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
+    }
+    x->s = carve(&at, (size_t)w->block * row);
+    x->alpha = carve(&at, 2 * row);
+    x->pos = carve(&at, row);
+    x->slope = carve(&at, row);
+    x->kpos = carve(&at, (size_t)w->block * sizeof(float));
+    if (w->kernel.widen) {
+        x->wide_k = carve(&at, (size_t)w->block * (size_t)w->problem.d * sizeof(float));
+        x->wide_v = carve(&at, (size_t)w->block * dv * sizeof(float));
+        x->wide_rows_k = carve(&at, (size_t)w->block * sizeof(void *));
+        x->wide_rows_v = carve(&at, (size_t)w->block * sizeof(void *));
+        if (base)
+            for (int j = 0; j < w->block; j++) {
+                x->wide_rows_k[j] = x->wide_k + (size_t)j * (size_t)w->problem.d;
+                x->wide_rows_v[j] = x->wide_v + (size_t)j * dv;
+            }
+    }
+    return (size_t)(at - base);
+}
+
+size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass)
+{
+    lanes x;
+    void *pattern[FV_MAX_TILES];
+    return lay_out(work, pass, NULL, &x, pattern);
+}
+
+static void start_tile(lanes *x, tile *y, int64_t unit)
+{
+    const fv_work *w = x->work;
+    const fv_sequence *s = x->task.sequence;
+    const void *q[FVK_MAX_LANES];
+    y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
+    y->all = (uint32_t)((1ull << y->n) - 1);
+    y->full.n = y->edge.n = 0;
+    for (int i = 0; i < y->n; i++)
+        q[i] = fv_work_query(w, x->tensors, s, &y->place[i]);
+    if (w->kernel.qk_pair)
+        w->kernel.pack_pair(q, y->n, (int)w->problem.d, y->qt);
+    else
+        w->kernel.pack(q, y->n, (int)w->problem.d, w->scale, y->qt);
+    for (int i = 0; i < w->kernel.lanes; i++) {
+        y->m[i] = y->mx[i] = FVK_HIDDEN;
+        y->l[i] = 0;
+    }
+    y->started = !x->task.pass->first;
+    if (y->started) { /* go on from the state of the pass before */
+        for (int i = 0; i < y->n; i++) {
+            int64_t row = fv_work_row(w, s, &y->place[i]);
+            y->m[i] = x->tensors->state_m[row];
+            y->l[i] = x->tensors->state_l[row];
+            q[i] = fv_work_output(w, x->tensors, s, &y->place[i]);
+        }
+        w->kernel.pack_f32(q, y->n, (int)w->problem.dv, 1.0f, y->ot);
+    }
+}
+
+static void find_spans(lanes *x, tile *y, void *scratch)
+{
+    fv_lane lane[FVK_MAX_LANES];
+    for (int i = 0; i < y->n; i++)
+        lane[i] = y->place[i].lane;
+    y->spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)y->n, x->key_class, scratch,
+                               &y->span);
+    y->at = 0;
+    y->next = y->spans ? y->span[0].lo : 0;
+}
+
+/* Adds bias rows to a score block and hides pairs whose bias is -inf; rows[] is the queue's own and is changed. */
+static void add_bias(lanes *x, tile *y, queue *q)
+{
+    const fv_work *w = x->work;
+    const float unit = w->normaliser ? 1.0f : (float)FVK_LOG2E;
+    for (int i = 0; i < y->n; i++) {
+        const float *bias = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]);
+        for (int j = 0; j < q->n; j++) {
+            float b = bias[q->key[j]];
+            if (b == -INFINITY)
+                q->rows[j] &= ~(1u << i);
+            else
+                x->s[(size_t)j * (size_t)w->kernel.lanes + (size_t)i] += b * unit;
+        }
+    }
+}
+
+static void edit_block(lanes *x, tile *y, queue *q, const uint32_t *rows)
+{
+    const fv_work *w = x->work;
+    if (w->softcap > 0 || w->alibi) {
+        fvk_edit e = {w->softcap, w->alibi ? x->slope : NULL, x->pos, x->kpos, (float)FVK_LOG2E};
+        if (w->alibi) {
+            int64_t shift = x->task.sequence->lengths->shape.lk - x->task.sequence->lengths->shape.lq;
+            for (int i = 0; i < w->kernel.lanes; i++) {
+                x->pos[i] = i < y->n ? (float)(y->place[i].lane.row + shift) : 0;
+                x->slope[i] = i < y->n ? w->slopes[y->place[i].lane.head] : 0;
+            }
+            for (int j = 0; j < q->n; j++)
+                x->kpos[j] = (float)q->key[j];
+        }
+        w->kernel.edit(x->s, q->n, &e);
+    }
+    if (w->has_bias)
+        add_bias(x, y, q);
+    w->kernel.hide(x->s, q->n, rows, y->mx);
+}
+
+static void record(lanes *x, tile *y, const queue *q, int masked)
+{
+    if (!x->tensors->arguments->kept && !x->tensors->arguments->mask)
+        return;
+    for (int j = 0; j < q->n; j++)
+        x->kept += (uint64_t)__builtin_popcount(masked ? q->rows[j] & y->all : y->all);
+    for (int i = 0; i < y->n; i++) {
+        uint8_t *mask = fv_work_mask(x->work, x->tensors, x->task.sequence, &y->place[i]);
+        for (int j = 0; mask && j < q->n; j++)
+            if (!masked || (q->rows[j] >> i & 1))
+                mask[q->key[j]] = 1;
+    }
+}
+
+/* Rows of a 16-bit type as floats, once for the tiles that share a block of consecutive keys. */
+static void widen(lanes *x, const queue *q)
+{
+    const fv_work *w = x->work;
+    if (q->first >= 0 && q->first == x->wide_first && q->n == x->wide_n)
+        return;
+    if (!w->kernel.qk_pair)
+        w->kernel.widen(q->k, q->n, (int)w->problem.d, x->wide_k, (ptrdiff_t)w->problem.d);
+    w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, (ptrdiff_t)w->problem.dv);
+    x->wide_first = q->first;
+    x->wide_n = q->n;
+}
+
+static void flush(lanes *x, tile *y, queue *q, int masked)
+{
+    const fv_work *w = x->work;
+    const fv_kernels *kernel = &w->kernel;
+    int d = (int)w->problem.d, dv = (int)w->problem.dv;
+    const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
+    const uint32_t *rows;
+    float raw[FVK_MAX_LANES];
+    if (w->has_bias && !masked) {
+        for (int j = 0; j < q->n; j++)
+            q->rows[j] = y->all;
+        masked = 1;
+    }
+    rows = masked ? q->rows : NULL;
+    if (kernel->widen) {
+        widen(x, q);
+        if (!kernel->qk_pair)
+            k = (const void *const *)x->wide_rows_k;
+        v = (const void *const *)x->wide_rows_v;
+    }
+    if (kernel->qk_pair)
+        kernel->qk_pair(y->qt, d, k, q->n, w->edits ? NULL : rows, w->scale, x->s, w->edits ? raw : y->mx);
+    else
+        kernel->qk(y->qt, d, k, q->n, w->edits ? NULL : rows, x->s, w->edits ? raw : y->mx, NULL,
+                   kernel->widen ? NULL : v, dv);
+    if (w->edits)
+        edit_block(x, y, q, rows);
+    kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
+    kernel->pv(x->s, q->n, v, dv, rows, y->started ? x->alpha : NULL, y->ot);
+    y->started = 1;
+    record(x, y, q, masked);
+    q->n = 0;
+}
+
+/* Takes keys of the tile's spans up to class coordinate `stop`. */
+static void feed(lanes *x, tile *y, int64_t stop)
+{
+    const fv_work *w = x->work;
+    const int64_t step = x->task.pass->step;
+    while (y->at < y->spans && y->next < stop) {
+        const fv_span *span = &y->span[y->at];
+        uint32_t rows = (uint32_t)span->lanes;
+        int edge = rows != y->all;
+        queue *q = edge ? &y->edge : &y->full;
+        int64_t n = (span->hi < stop ? span->hi : stop) - y->next, room = w->block - q->n;
+        int64_t key = x->key_class + step * y->next;
+        if (n > room)
+            n = room;
+        fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, n, q->k + q->n, q->v + q->n);
+        if (edge)
+            for (int64_t j = 0; j < n; j++)
+                q->rows[q->n + j] = rows;
+        if (w->edits || x->tensors->arguments->mask)
+            for (int64_t j = 0; j < n; j++)
+                q->key[q->n + j] = (int32_t)(key + step * j);
+        q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
+        q->n += (int)n;
+        y->next += n;
+        if (y->next == span->hi && ++y->at < y->spans)
+            y->next = y->span[y->at].lo;
+        if (q->n == w->block)
+            flush(x, y, q, edge);
+    }
+}
+
+/* What is left in the queues: together when they fit in one block, for a block costs more than its masks. */
+static void drain(lanes *x, tile *y)
+{
+    queue *full = &y->full, *edge = &y->edge;
+    if (full->n && edge->n && full->n + edge->n <= x->work->block) {
+        memcpy(edge->k + edge->n, full->k, (size_t)full->n * sizeof *full->k);
+        memcpy(edge->v + edge->n, full->v, (size_t)full->n * sizeof *full->v);
+        memcpy(edge->key + edge->n, full->key, (size_t)full->n * sizeof *full->key);
+        for (int j = 0; j < full->n; j++)
+            edge->rows[edge->n + j] = y->all;
+        edge->n += full->n;
+        edge->first = -1;
+        full->n = 0;
+    }
+    if (full->n)
+        flush(x, y, full, 0);
+    if (edge->n)
+        flush(x, y, edge, 1);
+}
+
+static void finish_tile(lanes *x, tile *y)
+{
+    const fv_work *w = x->work;
+    const fovea_arguments *a = x->tensors->arguments;
+    float *o[FVK_MAX_LANES], sink[FVK_MAX_LANES], r[FVK_MAX_LANES], lse[FVK_MAX_LANES];
+    int64_t row[FVK_MAX_LANES];
+    for (int i = 0; i < y->n; i++) {
+        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &y->place[i]);
+        row[i] = fv_work_row(w, x->task.sequence, &y->place[i]);
+    }
+    if (!y->started)
+        memset(y->ot, 0, (size_t)w->problem.dv * (size_t)w->kernel.lanes * sizeof(float));
+    if (!x->task.pass->last) {
+        for (int i = 0; i < w->kernel.lanes; i++)
+            r[i] = 1;
+        w->kernel.store(y->ot, (int)w->problem.dv, r, o, y->n);
+        for (int i = 0; i < y->n; i++) {
+            x->tensors->state_m[row[i]] = y->m[i];
+            x->tensors->state_l[row[i]] = y->l[i];
+        }
+        return;
+    }
+    if (w->sink)
+        for (int i = 0; i < w->kernel.lanes; i++) {
+            float logit = i < y->n ? fv_work_sink(w, x->tensors, y->place[i].lane.head) : -INFINITY;
+            sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
+        }
+    w->kernel.finish(y->m, y->l, w->sink ? sink : NULL, r, a->lse ? lse : NULL);
+    w->kernel.store(y->ot, (int)w->problem.dv, r, o, y->n);
+    for (int i = 0; i < y->n; i++) {
+        if (a->lse)
+            a->lse[row[i]] = lse[i];
+        if (a->row_max)
+            a->row_max[row[i]] = y->l[i] == 0 ? -INFINITY : y->m[i] * (float)FVK_LN2;
+    }
+}
+
+/* Walks n tiles of one class in lock step. */
+static void run_group(lanes *x, int n)
+{
+    for (;;) {
+        int64_t start = INT64_MAX;
+        for (int i = 0; i < n; i++)
+            if (x->tile[i].at < x->tile[i].spans && x->tile[i].next < start)
+                start = x->tile[i].next;
+        if (start == INT64_MAX)
+            break;
+        for (int i = 0; i < n; i++)
+            feed(x, &x->tile[i], start + x->work->block);
+    }
+    for (int i = 0; i < n; i++) {
+        drain(x, &x->tile[i]);
+        finish_tile(x, &x->tile[i]);
+    }
+}
+
+void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
+{
+    lanes x;
+    void *pattern[FV_MAX_TILES];
+    int64_t units, stop;
+    int n = 0;
+    x.work = work;
+    x.tensors = tensors;
+    x.kept = 0;
+    x.wide_first = -1;
+    x.wide_n = 0;
+    fv_work_task(work, pass, t, &x.task);
+    lay_out(work, x.task.pass, scratch, &x, pattern);
+    units = fv_work_units(work, x.task.sequence->lengths, x.task.pass->step, work->kernel.lanes);
+    stop = (x.task.unit + 1) * work->tiles < units ? (x.task.unit + 1) * work->tiles : units;
+    for (int64_t u = x.task.unit * work->tiles; u < stop; u++) {
+        if (n && x.task.pass->step > 1) { /* tiles of another class share no keys with these */
+            run_group(&x, n);
+            n = 0;
+        }
+        start_tile(&x, &x.tile[n], u);
+        find_spans(&x, &x.tile[n], pattern[n]);
+        n++;
+    }
+    run_group(&x, n);
+    if (tensors->arguments->kept)
+        __atomic_fetch_add(&tensors->kept, x.kept, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,437 @@
+/* Normalisers of whole rows of scores: what replaces the online softmax in the pruned variants.
+
+   Promises
+   - Sums, exponentials and thresholds are in double; only the results are rounded to float.
+   - Nothing is allocated. Selection is a quickselect over the caller's scratch; of equal scores the lower key wins.
+   - Softmax rules: a NaN or +infinity among the scores makes the whole row NaN (every key kept), as softmax would.
+     relu and sigmoid have no row state, so there a NaN stays with its key.
+   - A row whose scores are all -infinity has no mass: p = 0, nothing kept, lse = -infinity.
+
+   Definitions, s one row of n visible scores, Z = sum_j exp(s_j), sink adds exp(sink) to the denominators:
+   topk      k largest, softmax over them [Zhao 2019, 1912.11637; Gupta 2021, 2106.06899]
+   topp      fewest keys in descending order whose sum of exp(s) reaches p Z, softmax over them [Lin 2025, 2502.02770]
+   threshold s >= max - rel, or exp(s)/Z >= prob; renormalised or not
+   localv    softmax over all, weights kept for the k largest [Wang 2020, 2012.09852]
+   sparsemax, entmax [Martins 2016, 1602.02068; Peters 2019, 1905.05702]
+   relu      max(s, 0) / n^power [Wortsman 2023, 2309.08586]
+   sigmoid   1 / (1 + exp(-s - bias)) [Ramapuram 2024, 2409.04431] */
+#include "drive/normalise.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ whole rows */
+
+/* Largest score; NaN when the row holds NaN or +infinity. */
+static double row_max(const float *s, int64_t n)
+{
+    double max = -INFINITY;
+    for (int64_t j = 0; j < n; j++) {
+        if (!(s[j] < INFINITY))
+            return NAN;
+        if (s[j] > max)
+            max = s[j];
+    }
+    return max;
+}
+
+/* Writes the answer of a row that has no finite maximum and returns 1; else returns 0. */
+static int degenerate(double max, int64_t n, float *p, uint8_t *keep, float *lse)
+{
+    if (isfinite(max))
+        return 0;
+    for (int64_t j = 0; j < n; j++)
+        p[j] = isnan(max) ? NAN : 0;
+    memset(keep, isnan(max) ? 1 : 0, (size_t)n);
+    if (lse)
+        *lse = (float)max;
+    return 1;
+}
+
+/* Softmax with denominator over the keys whose `counted` is set (NULL: over all) and over the sink; weights for the
+   keys whose keep is set. top is the largest score that counts. */
+static void softmax(const float *s, int64_t n, double top, float sink, const uint8_t *counted, const uint8_t *keep,
+                    float *p, float *lse)
+{
+    double max = sink > top ? sink : top;
+    double sum = isinf(sink) ? 0 : exp(sink - max);
+    for (int64_t j = 0; j < n; j++)
+        if (!counted || counted[j])
+            sum += exp(s[j] - max);
+    for (int64_t j = 0; j < n; j++)
+        p[j] = keep[j] ? (float)(exp(s[j] - max) / sum) : 0;
+    if (lse)
+        *lse = (float)(max + log(sum));
+}
+
+/* ------------------------------------------------------------------ selection */
+
+static void swap(float *a, float *b)
+{
+    float t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* A place in [lo, hi), drawn; the same calls give the same places. */
+static int64_t drawn(uint64_t *state, int64_t lo, int64_t hi)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX generator */
+    return lo + (int64_t)((*state >> 33) % (uint64_t)(hi - lo));
+}
+
+/* Splits v[lo..hi) into scores above, equal to and below a pivot (descending); v[*eq..*lt) are the equal ones. The
+   pivot is the median of three drawn scores: fixed places would make rows with a regular shape (rising and falling,
+   say) quadratic. */
+static void split(float *v, int64_t lo, int64_t hi, uint64_t *state, int64_t *eq, int64_t *lt)
+{
+    float a = v[drawn(state, lo, hi)], b = v[drawn(state, lo, hi)], c = v[drawn(state, lo, hi)];
+    float pivot = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b));
+    int64_t i = lo;
+    while (i < hi) {
+        if (v[i] > pivot)
+            swap(&v[i++], &v[lo++]);
+        else if (v[i] < pivot)
+            swap(&v[i], &v[--hi]);
+        else
+            i++;
+    }
+    *eq = lo;
+    *lt = hi;
+}
+
+/* A set of largest scores: those above `score`, and the first `ties` keys equal to it. */
+typedef struct cut {
+    float score;
+    int64_t ties;
+} cut;
+
+static void keep_cut(const float *s, int64_t n, cut c, uint8_t *keep)
+{
+    for (int64_t j = 0; j < n; j++) {
+        keep[j] = s[j] > c.score || (s[j] == c.score && c.ties > 0);
+        if (s[j] == c.score)
+            c.ties--;
+    }
+}
+
+/* The k largest of n, 1 <= k <= n. v: n floats of scratch. */
+static cut cut_count(const float *s, int64_t n, int64_t k, float *v)
+{
+    int64_t lo = 0, hi = n;
+    uint64_t state = 1;
+    memcpy(v, s, (size_t)n * sizeof *v);
+    for (;;) {
+        int64_t eq, lt;
+        split(v, lo, hi, &state, &eq, &lt);
+        if (k <= eq)
+            hi = eq;
+        else if (k > lt)
+            lo = lt;
+        else
+            return (cut){v[eq], k - eq};
+    }
+}
+
+/* The fewest largest scores whose sum of exp(s - max) reaches `need`; all of them when rounding lets the sum of all
+   fall short. v: n floats of scratch. */
+static cut cut_mass(const float *s, int64_t n, double max, double need, float *v)
+{
+    int64_t lo = 0, hi = n;
+    uint64_t state = 1;
+    memcpy(v, s, (size_t)n * sizeof *v);
+    while (lo < hi) {
+        int64_t eq, lt;
+        double above = 0, each, count;
+        split(v, lo, hi, &state, &eq, &lt);
+        for (int64_t i = lo; i < eq; i++)
+            above += exp(v[i] - max);
+        if (eq > lo && above >= need) {
+            hi = eq;
+            continue;
+        }
+        need -= above;
+        each = exp(v[eq] - max);
+        count = each > 0 ? ceil(need / each) : INFINITY;
+        if (count <= (double)(lt - eq))
+            return (cut){v[eq], count < 1 ? 1 : (int64_t)count};
+        need -= each * (double)(lt - eq);
+        lo = lt;
+    }
+    return (cut){-INFINITY, n};
+}
+
+static int64_t clip_count(double k, int64_t n)
+{
+    return k >= (double)n ? n : (int64_t)k;
+}
+
+/* ------------------------------------------------------------------ pruned softmax */
+
+/* arg[0] k >= 1 */
+static void apply_topk(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                       float *scratch, float *lse)
+{
+    double max = row_max(s, n);
+    if (degenerate(max, n, p, keep, lse))
+        return;
+    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), scratch), keep);
+    softmax(s, n, max, sink, keep, keep, p, lse);
+}
+
+/* arg[0] p, 0 < p <= 1 */
+static void apply_topp(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                       float *scratch, float *lse)
+{
+    double max = row_max(s, n), mass = 0;
+    if (degenerate(max, n, p, keep, lse))
+        return;
+    memset(keep, 1, (size_t)n);
+    if (arg[0] < 1) {
+        for (int64_t j = 0; j < n; j++)
+            mass += exp(s[j] - max);
+        keep_cut(s, n, cut_mass(s, n, max, arg[0] * mass, scratch), keep);
+    }
+    softmax(s, n, max, sink, keep, keep, p, lse);
+}
+
+/* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
+static void apply_threshold_rel(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                                float *scratch, float *lse)
+{
+    double max = row_max(s, n);
+    (void)scratch;
+    if (degenerate(max, n, p, keep, lse))
+        return;
+    for (int64_t j = 0; j < n; j++)
+        keep[j] = s[j] >= max - arg[0];
+    softmax(s, n, max, sink, arg[1] != 0 ? keep : NULL, keep, p, lse);
+}
+
+/* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
+   that no key reaches leaves a row without keys, which as everywhere gives 0 and, renormalised, lse = -infinity. */
+static void apply_threshold_prob(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                                 float *scratch, float *lse)
+{
+    double max = row_max(s, n), mass = 0;
+    int64_t kept = 0;
+    (void)scratch;
+    if (degenerate(max, n, p, keep, lse))
+        return;
+    for (int64_t j = 0; j < n; j++)
+        mass += exp(s[j] - max);
+    for (int64_t j = 0; j < n; j++) {
+        keep[j] = exp(s[j] - max) >= arg[0] * mass;
+        kept += keep[j];
+    }
+    if (kept == 0 && arg[1] != 0) {
+        memset(p, 0, (size_t)n * sizeof *p);
+        if (lse)
+            *lse = -INFINITY;
+        return;
+    }
+    softmax(s, n, max, sink, arg[1] != 0 ? keep : NULL, keep, p, lse);
+}
+
+/* arg[0] k >= 1 */
+static void apply_localv(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                         float *scratch, float *lse)
+{
+    double max = row_max(s, n);
+    if (degenerate(max, n, p, keep, lse))
+        return;
+    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), scratch), keep);
+    softmax(s, n, max, sink, NULL, keep, p, lse);
+}
+
+/* ------------------------------------------------------------------ sparse maps onto the simplex */
+
+static void sift(float *v, int64_t root, int64_t n)
+{
+    for (;;) {
+        int64_t child = 2 * root + 1;
+        if (child >= n)
+            return;
+        if (child + 1 < n && v[child + 1] < v[child])
+            child++;
+        if (v[root] <= v[child])
+            return;
+        swap(&v[root], &v[child]);
+        root = child;
+    }
+}
+
+/* Heap sort, largest first: in place, no allocation, n log n at worst. */
+static void sort_descending(float *v, int64_t n)
+{
+    for (int64_t i = n / 2; i-- > 0;)
+        sift(v, i, n);
+    for (int64_t i = n - 1; i > 0; i--) {
+        swap(&v[0], &v[i]);
+        sift(v, 0, i);
+    }
+}
+
+/* Copies the scores within `reach` of the maximum, the only ones that can be in the support; returns their number. */
+static int64_t candidates(const float *s, int64_t n, double max, double reach, float *v)
+{
+    int64_t m = 0;
+    for (int64_t j = 0; j < n; j++)
+        if (s[j] >= max - reach)
+            v[m++] = s[j];
+    return m;
+}
+
+/* p_j = max((s_j - max) * slope - tau, 0)^power, scaled so that it sums to 1 to rounding. */
+static void simplex(const float *s, int64_t n, double max, double slope, double tau, double power, float *p,
+                    uint8_t *keep)
+{
+    double sum = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t j = 0; j < n; j++) {
+            double x = (s[j] - max) * slope - tau;
+            double y = x > 0 ? (power == 1 ? x : power == 2 ? x * x : pow(x, power)) : 0;
+            if (pass == 0) {
+                sum += y;
+            } else {
+                p[j] = (float)(y / sum);
+                keep[j] = p[j] > 0;
+            }
+        }
+    }
+}
+
+/* The largest K with K x_(K) > sum_(j<=K) x_(j) - 1, x = s - max in descending order; tau = (that sum - 1) / K. */
+static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                            float *scratch, float *lse)
+{
+    double max = row_max(s, n), sum = 0, tau = -1;
+    int64_t m;
+    (void)arg, (void)sink, (void)lse;
+    if (degenerate(max, n, p, keep, NULL))
+        return;
+    m = candidates(s, n, max, 1, scratch);
+    sort_descending(scratch, m);
+    for (int64_t k = 1; k <= m; k++) {
+        double x = scratch[k - 1] - max;
+        sum += x;
+        if ((double)k * x <= sum - 1)
+            break;
+        tau = (sum - 1) / (double)k;
+    }
+    simplex(s, n, max, 1, tau, 1, p, keep);
+}
+
+/* With x = (s - max) / 2 in descending order: mean and sum of squares about it of the first k give tau_k; the support
+   is the largest K with tau_K <= x_(K). The deviations are updated (Welford), never taken as a difference of squares.
+   */
+static void apply_entmax15(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                           float *scratch, float *lse)
+{
+    double max = row_max(s, n), mean = 0, squares = 0, tau = -1;
+    int64_t m;
+    (void)arg, (void)sink, (void)lse;
+    if (degenerate(max, n, p, keep, NULL))
+        return;
+    m = candidates(s, n, max, 2, scratch);
+    sort_descending(scratch, m);
+    for (int64_t k = 1; k <= m; k++) {
+        double x = (scratch[k - 1] - max) / 2, step = x - mean, delta, t;
+        mean += step / (double)k;
+        squares += step * (x - mean);
+        delta = (1 - squares) / (double)k;
+        t = mean - sqrt(delta > 0 ? delta : 0);
+        if (t > x)
+            break;
+        tau = t;
+    }
+    simplex(s, n, max, 0.5, tau, 2, p, keep);
+}
+
+/* Sum over the candidates of max(x + t, 0)^power, x = (alpha-1)(s - max). */
+static double entmax_sum(const float *v, int64_t m, double max, double slope, double t, double power)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < m; j++) {
+        double x = (v[j] - max) * slope + t;
+        if (x > 0)
+            sum += pow(x, power);
+    }
+    return sum;
+}
+
+/* arg[0] alpha > 1. The sum falls from at least 1 at tau = -1 to at most 1 at tau = -(1/n)^(alpha-1). Bisection runs on
+   log(-tau): the relative precision of tau then does not suffer when many equal scores push it towards 0. */
+static void apply_entmax(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                         float *scratch, float *lse)
+{
+    double max = row_max(s, n), slope = arg[0] - 1, power = 1 / slope, lo, hi = 0;
+    int64_t m;
+    (void)sink, (void)lse;
+    if (degenerate(max, n, p, keep, NULL))
+        return;
+    m = candidates(s, n, max, 1 / slope, scratch);
+    lo = -slope * log((double)m);
+    for (int i = 0; i < 64; i++) { /* hi always has a sum of at least 1 */
+        double middle = lo + (hi - lo) / 2;
+        if (middle <= lo || middle >= hi)
+            break;
+        if (entmax_sum(scratch, m, max, slope, exp(middle), power) >= 1)
+            hi = middle;
+        else
+            lo = middle;
+    }
+    simplex(s, n, max, slope, -exp(hi), power, p, keep);
+}
+
+/* ------------------------------------------------------------------ key by key */
+
+/* arg[0] power of n. A NaN must not be taken for "not positive". */
+static void apply_relu(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                       float *scratch, float *lse)
+{
+    double divisor = pow((double)n, arg[0]);
+    (void)sink, (void)scratch, (void)lse;
+    for (int64_t j = 0; j < n; j++)
+        p[j] = s[j] <= 0 ? 0 : (float)(s[j] / divisor);
+    memset(keep, 1, (size_t)n);
+}
+
+/* arg[0] bias, used when arg[1] is 0; else the bias is -ln n */
+static void apply_sigmoid(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
+                          float *scratch, float *lse)
+{
+    double bias = arg[1] != 0 ? -log((double)n) : arg[0];
+    (void)sink, (void)scratch, (void)lse;
+    for (int64_t j = 0; j < n; j++)
+        p[j] = (float)(1 / (1 + exp(-(s[j] + bias))));
+    memset(keep, 1, (size_t)n);
+}
+
+/* ------------------------------------------------------------------ table */
+
+static const fv_normaliser rows[] = {
+    {"topk", "k", 1, apply_topk},
+    {"topp", "p", 1, apply_topp},
+    {"threshold-rel", "rel, renorm", 1, apply_threshold_rel},
+    {"threshold-prob", "prob, renorm", 1, apply_threshold_prob},
+    {"localv", "k", 1, apply_localv},
+    {"sparsemax", "", 0, apply_sparsemax},
+    {"entmax15", "", 0, apply_entmax15},
+    {"entmax", "alpha", 0, apply_entmax},
+    {"relu", "power", 0, apply_relu},
+    {"sigmoid", "bias, auto", 0, apply_sigmoid},
+};
+
+const fv_normaliser *fv_normaliser_at(unsigned index)
+{
+    return index < sizeof rows / sizeof *rows ? &rows[index] : NULL;
+}
+
+const fv_normaliser *fv_normaliser_find(const char *name)
+{
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
+}

@@ -1,0 +1,144 @@
+/* Addresses and tasks: which query rows a tile holds, where its tensors lie. No arithmetic on their contents. */
+#include "drive/work.h"
+
+#include "core/numbers.h"
+
+#include <math.h>
+
+void fv_work_task(const fv_work *work, unsigned pass, int64_t t, fv_task *task)
+{
+    int64_t lo = 0, hi = work->sequences - 1, units;
+    while (lo < hi) { /* last sequence whose first task is not after t; empty ones are skipped */
+        int64_t mid = lo + (hi - lo + 1) / 2;
+        if (work->sequence[mid].unit0[pass] <= t)
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    task->sequence = &work->sequence[lo];
+    task->pass = &task->sequence->lengths->pass[pass];
+    units = task->pass->units;
+    t -= task->sequence->unit0[pass];
+    task->kv = t / units;
+    task->unit = t % units;
+}
+
+/* Rows of class c among n rows in steps of step. */
+static int64_t class_rows(int64_t n, int64_t step, int64_t c)
+{
+    return n > c ? (n - c + step - 1) / step : 0;
+}
+
+int64_t fv_work_units(const fv_work *work, const fv_lengths *lengths, int64_t step, int width)
+{
+    int64_t n = lengths->rows, long_classes, classes = step < n ? step : n, rows;
+    if (n == 0)
+        return 0;
+    rows = (n + step - 1) / step; /* of the first, longest classes */
+    long_classes = step < n ? n - (rows - 1) * step : n;
+    return long_classes * ((work->group * rows + width - 1) / width) +
+           (rows > 1 ? (classes - long_classes) * ((work->group * (rows - 1) + width - 1) / width) : 0);
+}
+
+int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int width, fv_place *place, int64_t *key_class)
+{
+    const fv_lengths *lengths = task->sequence->lengths;
+    int64_t step = task->pass->step, n = lengths->rows, top = (n + step - 1) / step;
+    int64_t long_classes = step < n ? n - (top - 1) * step : n;
+    int64_t per_long = (work->group * top + width - 1) / width, c, tile, rows;
+    int count = 0;
+    if (unit < long_classes * per_long) {
+        c = unit / per_long;
+        tile = unit % per_long;
+    } else {
+        int64_t per_short = (work->group * (top - 1) + width - 1) / width;
+        unit -= long_classes * per_long;
+        c = long_classes + unit / per_short;
+        tile = unit % per_short;
+    }
+    rows = class_rows(n, step, c);
+    for (int64_t x = tile * width; count < width && x < work->group * rows; x++, count++) {
+        int64_t out = c + x % rows * step;
+        place[count].out = out;
+        place[count].lane.row = work->rows ? work->rows[out] : out;
+        place[count].lane.head = task->kv * work->group + x / rows;
+    }
+    c = (c + lengths->shape.lk - lengths->shape.lq) % step;
+    *key_class = c < 0 ? c + step : c;
+    return count;
+}
+
+const void *fv_work_query(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    const fovea_problem *p = &w->problem;
+    int64_t at = s->batch * p->q.batch + place->lane.head * p->q.head + (s->q0 + place->lane.row) * p->q.token;
+    return (const char *)tensors->arguments->q + at * (int64_t)fv_dtype_bytes(p->dtype);
+}
+
+float *fv_work_output(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    const fovea_problem *p = &w->problem;
+    return tensors->arguments->o + s->batch * p->o.batch + place->lane.head * p->o.head + (s->q0 + place->out) * p->o.token;
+}
+
+int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const fv_place *place)
+{
+    return (s->batch * w->problem.hq + place->lane.head) * w->out_rows + s->q0 + place->out;
+}
+
+void fv_work_keys(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,
+                  int64_t step, int64_t n, const void **k, const void **v)
+{
+    const fovea_problem *p = &w->problem;
+    const fovea_arguments *a = tensors->arguments;
+    int64_t size = (int64_t)fv_dtype_bytes(p->dtype);
+    int64_t token = s->k0 + first;
+    if (a->k_rows) {
+        int64_t at = (s->batch * p->hkv + kv) * p->lk + token;
+        for (int64_t j = 0; j < n; j++, at += step) {
+            k[j] = a->k_rows[at];
+            v[j] = a->v_rows[at];
+        }
+    } else if (p->page_size) {
+        const int32_t *table = a->pages + s->batch * p->page_table_stride;
+        for (int64_t j = 0; j < n; j++, token += step) {
+            int64_t page = table[token / p->page_size], row = token % p->page_size;
+            k[j] = (const char *)a->k + (page * p->k.batch + kv * p->k.head + row * p->k.token) * size;
+            v[j] = (const char *)a->v + (page * p->v.batch + kv * p->v.head + row * p->v.token) * size;
+        }
+    } else {
+        const char *x = (const char *)a->k + (s->batch * p->k.batch + kv * p->k.head + token * p->k.token) * size;
+        const char *y = (const char *)a->v + (s->batch * p->v.batch + kv * p->v.head + token * p->v.token) * size;
+        int64_t dx = p->k.token * step * size, dy = p->v.token * step * size;
+        for (int64_t j = 0; j < n; j++, x += dx, y += dy) {
+            k[j] = x;
+            v[j] = y;
+        }
+    }
+}
+
+const float *fv_work_bias(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    const fovea_problem *p = &w->problem;
+    if (!w->has_bias)
+        return NULL;
+    return tensors->arguments->bias + s->batch * p->bias_batch + place->lane.head * p->bias_head +
+           place->lane.row * p->bias_row;
+}
+
+float fv_work_sink(const fv_work *w, const fv_tensors *tensors, int64_t head)
+{
+    double sink = w->sink_all;
+    if (w->problem.has_sinks)
+        sink = tensors->arguments->sinks[head];
+    if (w->zero_logit)
+        sink = sink > 0 ? sink + log1p(exp(-sink)) : log1p(exp(sink)); /* log(e^sink + e^0) */
+    return (float)sink;
+}
+
+uint8_t *fv_work_mask(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    if (!tensors->arguments->mask)
+        return NULL;
+    return tensors->arguments->mask + fv_work_row(w, s, place) * w->problem.lk;
+}

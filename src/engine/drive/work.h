@@ -1,0 +1,139 @@
+/* What a plan hands to the drivers: shapes, passes, kernels and tile sizes, all fixed; and the tensors of one execution.
+
+   A shape (one pair of lengths) has one or more passes. A pass is one part of one pattern: its rows and keys are grouped in
+   classes modulo `step`. Passes of a row are chained: the state (m, l, o not yet divided by l) of one is where the next
+   goes on; the last one finishes. So parts need no merge and a multiset of patterns is only a longer chain. */
+#ifndef FV_DRIVE_WORK_H
+#define FV_DRIVE_WORK_H
+#include "drive/normalise.h"
+#include "kernel.h"
+#include "pattern/pattern.h"
+#include <fovea/fovea.h>
+
+typedef struct fv_kernels {
+    fvk_pack_fn *pack, *pack_f32;
+    fvk_qk_fn *qk;
+    fvk_pack_pair_fn *pack_pair; /* with qk_pair: native bf16 scores; else NULL */
+    fvk_qk_pair_fn *qk_pair;
+    fvk_hide_fn *hide;
+    fvk_softmax_fn *softmax;
+    fvk_pv_fn *pv;
+    fvk_store_fn *store;
+    fvk_finish_fn *finish;
+    fvk_edit_fn *edit;
+    fvk_widen_fn *widen; /* of the problem's type, NULL for f32 */
+    fvk_dot_fn *dot;
+    fvk_axpy_fn *axpy;
+    fvk_row_softmax_fn *row_softmax;
+    fvk_row_edit_fn *row_edit;
+    int lanes; /* width of a lane tile */
+    int mr;
+} fv_kernels;
+
+typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED } fv_driver;
+
+typedef struct fv_pass {
+    const fv_pattern *pattern;
+    unsigned part;
+    int64_t step;
+    fv_driver driver;
+    int64_t classes;     /* min(step, rows) */
+    int64_t splits;      /* rows driver: key ranges per unit, merged in order; else 1 */
+    int64_t units;       /* tasks of one key/value head: tiles times splits */
+    int first, last;
+} fv_pass;
+
+enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 8 };
+
+typedef struct fv_lengths { /* one distinct pair of lengths */
+    fv_shape shape;
+    int64_t rows; /* output rows: lq, or the number of rows asked for */
+    unsigned passes;
+    fv_pass pass[FV_MAX_PASSES];
+    unsigned patterns;
+    fv_pattern *pattern[32];
+} fv_lengths;
+
+typedef struct fv_sequence {
+    const fv_lengths *lengths;
+    int64_t batch, q0, k0; /* batch entry, first query and key token */
+    int64_t unit0[FV_MAX_PASSES]; /* tasks before this sequence in each pass */
+} fv_sequence;
+
+typedef struct fv_work {
+    fovea_problem problem;
+    const int64_t *rows; /* list of query rows, or NULL */
+    int64_t out_rows;    /* rows of o per head: lq or the number of rows asked for */
+    int64_t group;
+    fv_kernels kernel;
+    int block;        /* keys per block of the lanes family */
+    int tiles;        /* lane tiles that share a block */
+    int row_block;    /* keys per block of the rows family */
+    float scale;      /* folded into q; units of `edit.unit` */
+    float softcap;    /* 0: none */
+    int alibi, has_bias;
+    const float *slopes; /* [hq], when alibi */
+    int edits;        /* scores need a pass between dot and softmax */
+    int sink;         /* some sink logit is there */
+    float sink_all;   /* common logit in nats, or -INFINITY */
+    int zero_logit;
+    const fv_normaliser *normaliser; /* pruned driver */
+    double arg[4];
+    fv_sequence *sequence;
+    int64_t sequences;
+    unsigned passes;  /* largest number of passes of a shape */
+    int64_t tasks[FV_MAX_PASSES];
+    int64_t partials; /* rows driver: partial states, one per task, when some pass has splits */
+    size_t shared_bytes, scratch_bytes; /* workspace: shared, then one scratch per worker */
+    size_t state_bytes;   /* of the shared part: m and l of every row */
+} fv_work;
+
+typedef struct fv_tensors {
+    const fovea_arguments *arguments;
+    float *state_m, *state_l; /* [batch, hq, out_rows], chained passes */
+    float *partial;           /* rows driver, splits > 1 */
+    uint64_t kept;            /* added to atomically */
+} fv_tensors;
+
+/* One lane of a tile: a query row of a head, and where its output goes. */
+typedef struct fv_place {
+    fv_lane lane;
+    int64_t out; /* output row */
+} fv_place;
+
+/* Task t of a pass: which sequence, key/value head and unit of it. */
+typedef struct fv_task {
+    const fv_sequence *sequence;
+    const fv_pass *pass;
+    int64_t kv, unit;
+} fv_task;
+void fv_work_task(const fv_work *work, unsigned pass, int64_t t, fv_task *task);
+
+/* Places of unit `unit` when units hold at most `width` lanes: returns their number and the class of their keys. */
+int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int width, fv_place *place, int64_t *key_class);
+/* Units of `width` lanes that a pass has per key/value head. */
+int64_t fv_work_units(const fv_work *work, const fv_lengths *lengths, int64_t step, int width);
+
+/* Addresses. */
+const void *fv_work_query(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+float *fv_work_output(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+int64_t fv_work_row(const fv_work *work, const fv_sequence *s, const fv_place *place); /* index in [batch, hq, out_rows] */
+/* Pointers to the key and value rows first, first + step, ... of one key/value head. */
+void fv_work_keys(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,
+                  int64_t step, int64_t n, const void **k, const void **v);
+/* Bias row of a place, or NULL. */
+const float *fv_work_bias(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+/* Sink logit of a head in nats, -INFINITY when there is none. */
+float fv_work_sink(const fv_work *work, const fv_tensors *tensors, int64_t head);
+/* Output mask row of a place, or NULL. */
+uint8_t *fv_work_mask(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+
+/* Drivers. scratch: scratch_bytes, aligned to 64. */
+void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass);
+void fv_rows_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+void fv_rows_merge(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+size_t fv_rows_scratch(const fv_work *work, const fv_pass *pass);
+void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass);
+#endif

@@ -1,0 +1,86 @@
+/* Chooses kernels: for each operation the strongest row of the table among the instruction sets allowed. All kernels of
+   the lanes family share one tile width, that of the strongest softmax. */
+#include "plan/plan.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+/* GFLOP/s of a peak kernel: best of eight slices of a few microseconds. */
+static double rate(const fvk_row *row)
+{
+    fvk_peak_fn *peak = (fvk_peak_fn *)row->fn;
+    double best = 0;
+    for (int i = 0; i < 8; i++) {
+        struct timespec a, b;
+        double flops, ns;
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        flops = peak(1 << 20);
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        ns = 1e9 * (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec);
+        best = flops / ns > best ? flops / ns : best;
+    }
+    return best;
+}
+
+/* The bf16 dot does two products per element of an fma, but CPUs differ fourfold in how many dots they start per cycle, and
+   no feature bit tells. Measured once per process (about 0.1 ms); the outcomes are a factor of two away from 1 on both
+   sides, so that noise does not decide. Percent of the fma rate. */
+static int pair_percent(unsigned isas)
+{
+    static atomic_int known;
+    int percent = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!percent) {
+        const fvk_row *dot = fvk_find(FVK_PEAK, FVK_BF16, isas, 0), *fma = fvk_find(FVK_PEAK, FVK_F32, isas, 0);
+        percent = dot && fma ? (int)(100 * rate(dot) / rate(fma)) + 1 : 1;
+        atomic_store_explicit(&known, percent, memory_order_relaxed);
+    }
+    return percent;
+}
+
+static void (*find(unsigned isas, fvk_op op, fvk_dtype dtype, int lanes, int *missing))(void)
+{
+    const fvk_row *row = fvk_find(op, dtype, isas, lanes);
+    if (!row) {
+        *missing = 1;
+        return NULL;
+    }
+    return row->fn;
+}
+
+int fv_plan_choose(fovea_plan *plan)
+{
+    const unsigned isas = plan->context->isas;
+    const fvk_dtype type = (fvk_dtype)plan->problem.dtype; /* the two enumerations agree */
+    fv_kernels *k = &plan->work.kernel;
+    const fvk_row *base = fvk_find(FVK_SOFTMAX, FVK_F32, isas, 0), *pair;
+    int missing = 0, lanes;
+    if (!base)
+        return 0;
+    lanes = k->lanes = base->lanes;
+    k->pack = (fvk_pack_fn *)find(isas, FVK_PACK, type, lanes, &missing);
+    k->pack_f32 = (fvk_pack_fn *)find(isas, FVK_PACK, FVK_F32, lanes, &missing);
+    k->qk = (fvk_qk_fn *)find(isas, FVK_QK, FVK_F32, lanes, &missing);
+    k->hide = (fvk_hide_fn *)find(isas, FVK_HIDE, FVK_F32, lanes, &missing);
+    k->softmax = (fvk_softmax_fn *)find(isas, FVK_SOFTMAX, FVK_F32, lanes, &missing);
+    k->pv = (fvk_pv_fn *)find(isas, FVK_PV, FVK_F32, lanes, &missing);
+    k->store = (fvk_store_fn *)find(isas, FVK_STORE, FVK_F32, lanes, &missing);
+    k->finish = (fvk_finish_fn *)find(isas, FVK_FINISH, FVK_F32, lanes, &missing);
+    k->edit = (fvk_edit_fn *)find(isas, FVK_EDIT, FVK_F32, lanes, &missing);
+    if (type != FVK_F32)
+        k->widen = (fvk_widen_fn *)find(isas, FVK_WIDEN, type, 0, &missing);
+    k->dot = (fvk_dot_fn *)find(isas, FVK_DOT, type, 0, &missing);
+    k->axpy = (fvk_axpy_fn *)find(isas, FVK_AXPY, type, 0, &missing);
+    k->row_softmax = (fvk_row_softmax_fn *)find(isas, FVK_ROW_SOFTMAX, FVK_F32, 0, &missing);
+    k->row_edit = (fvk_row_edit_fn *)find(isas, FVK_ROW_EDIT, FVK_F32, 0, &missing);
+    pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
+    if (pair) {
+        plan->pair_percent = pair_percent(isas);
+        pair = plan->pair_percent > 100 ? pair : NULL;
+    }
+    if (pair) {
+        k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
+        k->pack_pair = (fvk_pack_pair_fn *)find(isas, FVK_PACK_PAIR, type, lanes, &missing);
+    }
+    plan->main_kernel = pair ? pair : fvk_find(FVK_QK, FVK_F32, isas, lanes);
+    return !missing;
+}

@@ -1,0 +1,330 @@
+/* From problem and recipe to a schedule: patterns compiled for each distinct pair of lengths, passes, tasks, workspace. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "plan/plan.h"
+
+#include "core/error.h"
+#include "core/numbers.h"
+#include "variants/recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef FV_MINI_TILES /* test builds: inputs of a few tokens reach every path */
+enum { SPLIT_KEYS = 24, ROW_BLOCK = 16, LANE_BLOCK = 12, LANE_TILES = 2 };
+#else
+enum {
+    SPLIT_KEYS = 4096, /* rows driver: keys per task; a function of the shape alone, so that threads change no bit */
+    ROW_BLOCK = 2048,  /* keys before switching from K to V: switching early costs a DRAM stream 15 % */
+    LANE_BLOCK = 128,  /* keys per block of the lanes family */
+    LANE_TILES = 4     /* tiles that share a block from L2 */
+};
+#endif
+
+static fovea_status no_memory(fovea_error *err, const char *what, size_t bytes)
+{
+    return fv_error_set(err, FOVEA_ERROR_MEMORY, "no memory for %s of a plan (%zu bytes)", what, bytes);
+}
+
+/* Copies the problem and its arrays; fills in the output strides. */
+static fovea_status copy_problem(fovea_plan *plan, const fovea_problem *problem, fovea_error *err)
+{
+    const fv_memory *memory = &plan->context->memory;
+    fovea_problem *p = &plan->problem;
+    *p = *problem;
+    if (p->nseq) {
+        size_t bytes = (size_t)(p->nseq + 1) * sizeof(int64_t);
+        plan->cu = fv_memory_get(memory, 2 * bytes);
+        if (!plan->cu)
+            return no_memory(err, "the cumulative lengths", 2 * bytes);
+        memcpy(plan->cu, p->cu_q, bytes);
+        memcpy(plan->cu + p->nseq + 1, p->cu_k, bytes);
+        p->cu_q = plan->cu;
+        p->cu_k = plan->cu + p->nseq + 1;
+    }
+    if (p->nrows >= 0) {
+        size_t bytes = (size_t)p->nrows * sizeof(int64_t);
+        plan->rows = fv_memory_get(memory, bytes);
+        if (!plan->rows)
+            return no_memory(err, "the query rows", bytes);
+        if (bytes)
+            memcpy(plan->rows, p->rows, bytes);
+        p->rows = plan->rows;
+    }
+    plan->work.out_rows = p->nrows >= 0 ? p->nrows : p->lq;
+    if (!p->o.batch && !p->o.head && !p->o.token)
+        p->o = (fovea_strides){p->hq * plan->work.out_rows * p->dv, plan->work.out_rows * p->dv, p->dv};
+    return FOVEA_OK;
+}
+
+/* ALiBi: 2^(-8 (h + 1) / n) for n = hq a power of two; else the slopes of the power of two below, then every second one of
+   the power above. Press et al. 2021, arXiv 2108.12409, and its reference code. */
+static fovea_status make_slopes(fovea_plan *plan, fovea_error *err)
+{
+    int64_t hq = plan->problem.hq, n = 1;
+    plan->slopes = fv_memory_get(&plan->context->memory, (size_t)hq * sizeof(float));
+    if (!plan->slopes)
+        return no_memory(err, "the slopes", (size_t)hq * sizeof(float));
+    while (2 * n <= hq)
+        n *= 2;
+    for (int64_t h = 0; h < hq; h++)
+        plan->slopes[h] = h < n ? (float)exp2(-8.0 * (double)(h + 1) / (double)n)
+                                : (float)exp2(-8.0 * (double)(2 * (h - n) + 1) / (double)(2 * n));
+    plan->work.slopes = plan->slopes;
+    return FOVEA_OK;
+}
+
+/* Edits: what the SPEC sets wins over the problem. */
+static fovea_status set_edits(fovea_plan *plan, const fv_build *b, fovea_error *err)
+{
+    fovea_problem *p = &plan->problem;
+    fv_work *w = &plan->work;
+    double scale = b->scale_set ? b->scale : p->scale != 0 ? p->scale : 1 / sqrt((double)p->d);
+    if (b->causal_set)
+        p->causal = b->causal;
+    w->softcap = (float)(b->softcap_set ? b->softcap : p->softcap);
+    w->alibi = b->alibi_set ? b->alibi : p->alibi;
+    w->has_bias = p->has_bias;
+    w->edits = w->softcap > 0 || w->alibi || w->has_bias;
+    w->zero_logit = b->zero_logit;
+    w->sink_all = -INFINITY;
+    if (b->sink_set) {
+        w->sink_all = (float)b->sink;
+        p->has_sinks = 0;
+    } else if (p->has_sink)
+        w->sink_all = (float)p->sink;
+    w->sink = w->zero_logit || p->has_sinks || w->sink_all > -INFINITY;
+    w->normaliser = b->normaliser ? fv_normaliser_find(b->normaliser) : NULL;
+    if (b->normaliser && !w->normaliser)
+        return fv_error_set(err, FOVEA_ERROR_VARIANT, "normaliser \"%s\" is not in this build", b->normaliser);
+    memcpy(w->arg, b->arg, sizeof w->arg);
+    /* log2 e is folded into q only where nothing stands between the dot and the softmax but a bias */
+    w->scale = (float)(w->softcap > 0 || w->alibi || w->normaliser ? scale : scale * FVK_LOG2E);
+    plan->has_lse = !w->normaliser || w->normaliser->has_lse;
+    if (w->sink && w->normaliser && !w->normaliser->has_lse)
+        return fv_error_set(err, FOVEA_ERROR_SINK, "a sink logit with %s: this normaliser has no denominator to join",
+                            w->normaliser->name);
+    return w->alibi ? make_slopes(plan, err) : FOVEA_OK;
+}
+
+static fovea_status compile(fovea_plan *plan, fv_lengths *lengths, const fv_pattern_env *env, const fv_build *b,
+                            fovea_error *err)
+{
+    const fv_memory *memory = &plan->context->memory;
+    int causal = plan->problem.causal && !b->fixes_causality;
+    for (unsigned i = 0; i < b->patterns; i++) {
+        size_t bytes = strlen(b->pattern[i]) + 16;
+        char *text = fv_memory_get(memory, bytes);
+        fovea_status status;
+        if (!text)
+            return no_memory(err, "a pattern", bytes);
+        snprintf(text, bytes, causal ? "causal & (%s)" : "%s", b->pattern[i]);
+        status = fv_pattern_compile(env, text, &lengths->shape, &lengths->pattern[i], err);
+        fv_memory_put(memory, text);
+        if (status)
+            return status;
+        lengths->patterns = i + 1;
+    }
+    return FOVEA_OK;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* One pass: which driver, how many tasks. */
+static void set_pass(fovea_plan *plan, fv_lengths *lengths, fv_pattern *pattern, unsigned part, int64_t step)
+{
+    fv_work *w = &plan->work;
+    fv_pass *pass = &lengths->pass[lengths->passes++];
+    int64_t tallest = w->group * divide_up(lengths->rows, step); /* lanes of the largest class */
+    *pass = (fv_pass){.pattern = pattern, .part = part, .step = step, .splits = 1};
+    pass->classes = step < lengths->rows ? step : lengths->rows;
+    if (w->normaliser) {
+        pass->driver = FV_DRIVE_PRUNED;
+        pass->units = fv_work_units(w, lengths, step, w->kernel.lanes);
+    } else if (tallest <= FVK_MAX_ROWS) {
+        pass->driver = FV_DRIVE_ROWS;
+        pass->splits = divide_up(divide_up(lengths->shape.lk, step), SPLIT_KEYS);
+        if (pass->splits < 1)
+            pass->splits = 1;
+        pass->units = fv_work_units(w, lengths, step, FVK_MAX_ROWS) * pass->splits;
+    } else {
+        pass->driver = FV_DRIVE_LANES;
+        pass->units = divide_up(fv_work_units(w, lengths, step, w->kernel.lanes), w->tiles);
+    }
+}
+
+static fovea_status set_passes(fovea_plan *plan, fv_lengths *lengths, fovea_error *err)
+{
+    for (unsigned i = 0; i < lengths->patterns; i++) {
+        fv_pattern *pattern = lengths->pattern[i];
+        unsigned parts = fv_pattern_parts(pattern);
+        if (lengths->passes + parts > FV_MAX_PASSES)
+            return fv_error_set(err, FOVEA_ERROR_SHAPE, "the variant needs more than %d passes", FV_MAX_PASSES);
+        /* a list of rows, or a whole row of scores, has no classes */
+        if (plan->work.normaliser || plan->work.rows)
+            set_pass(plan, lengths, pattern, FV_PATTERN_WHOLE, 1);
+        else
+            for (unsigned part = 0; part < parts; part++)
+                set_pass(plan, lengths, pattern, part, fv_pattern_step(pattern, part));
+    }
+    lengths->pass[0].first = 1;
+    lengths->pass[lengths->passes - 1].last = 1;
+    return FOVEA_OK;
+}
+
+/* The entry for a pair of lengths, compiled on first sight. */
+static fovea_status find_lengths(fovea_plan *plan, const fovea_recipe *recipe, int64_t lq, int64_t lk, fv_lengths **found,
+                                 fovea_error *err)
+{
+    const fovea_context *c = plan->context;
+    const fv_pattern_env env = {&c->memory, c->load, c->unload, c->load_user, c->seed};
+    fv_lengths *lengths;
+    fv_build build;
+    fovea_status status;
+    for (int64_t i = plan->shapes - 1; i >= 0; i--)
+        if (plan->lengths[i].shape.lq == lq && plan->lengths[i].shape.lk == lk) {
+            *found = &plan->lengths[i];
+            return FOVEA_OK;
+        }
+    *found = lengths = &plan->lengths[plan->shapes];
+    memset(lengths, 0, sizeof *lengths);
+    lengths->shape = (fv_shape){lq, lk, plan->problem.hq};
+    lengths->rows = plan->work.rows ? plan->problem.nrows : lq;
+    status = fv_recipe_build(recipe, &env, &lengths->shape, &build, err);
+    if (status)
+        return status;
+    if (plan->shapes++ == 0)
+        status = set_edits(plan, &build, err);
+    if (!status)
+        status = compile(plan, lengths, &env, &build, err);
+    fv_build_free(&c->memory, &build);
+    return status ? status : set_passes(plan, lengths, err);
+}
+
+/* Keys per block and tiles per task, from the head size: a block of K and V, and the tiles' own data, stay in L2. */
+static void set_tiles(fovea_plan *plan)
+{
+    fv_work *w = &plan->work;
+    int64_t widest = plan->problem.d > plan->problem.dv ? plan->problem.d : plan->problem.dv;
+    w->block = LANE_BLOCK;
+    w->tiles = widest > 512 ? 1 : LANE_TILES;
+    w->row_block = ROW_BLOCK;
+    if (plan->problem.lk < w->row_block)
+        w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);
+}
+
+static fovea_status set_sequences(fovea_plan *plan, const fovea_recipe *recipe, fovea_error *err)
+{
+    const fovea_problem *p = &plan->problem;
+    fv_work *w = &plan->work;
+    const fv_memory *memory = &plan->context->memory;
+    size_t bytes;
+    w->sequences = p->nseq ? p->nseq : p->batch;
+    bytes = (size_t)w->sequences * sizeof *w->sequence;
+    w->sequence = fv_memory_zero(memory, bytes);
+    if (!w->sequence)
+        return no_memory(err, "the sequences", bytes);
+    bytes = (size_t)(p->nseq ? p->nseq : 1) * sizeof *plan->lengths;
+    plan->lengths = fv_memory_zero(memory, bytes);
+    if (!plan->lengths)
+        return no_memory(err, "the shapes", bytes);
+    for (int64_t i = 0; i < w->sequences; i++) {
+        fv_sequence *s = &w->sequence[i];
+        fv_lengths *lengths;
+        int64_t lq = p->nseq ? p->cu_q[i + 1] - p->cu_q[i] : p->lq, lk = p->nseq ? p->cu_k[i + 1] - p->cu_k[i] : p->lk;
+        fovea_status status = find_lengths(plan, recipe, lq, lk, &lengths, err);
+        if (status)
+            return status;
+        s->lengths = lengths;
+        s->batch = p->nseq ? 0 : i;
+        s->q0 = p->nseq ? p->cu_q[i] : 0;
+        s->k0 = p->nseq ? p->cu_k[i] : 0;
+    }
+    return FOVEA_OK;
+}
+
+/* Numbers the tasks and adds up the workspace. */
+static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
+{
+    const fovea_problem *p = &plan->problem;
+    fv_work *w = &plan->work;
+    size_t workers = plan->context->threads.workers, scratch = 0, partials = 0;
+    int splits = 0;
+    for (int64_t i = 0; i < plan->shapes; i++) {
+        fv_lengths *lengths = &plan->lengths[i];
+        w->passes = lengths->passes > w->passes ? lengths->passes : w->passes;
+        for (unsigned k = 0; k < lengths->passes; k++) {
+            const fv_pass *pass = &lengths->pass[k];
+            size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(w, pass)
+                          : pass->driver == FV_DRIVE_ROWS ? fv_rows_scratch(w, pass)
+                                                          : fv_pruned_scratch(w, lengths, pass);
+            scratch = need > scratch ? need : scratch;
+            splits |= pass->splits > 1;
+        }
+    }
+    for (unsigned k = 0; k < w->passes; k++) {
+        for (int64_t i = 0; i < w->sequences; i++) {
+            fv_sequence *s = &w->sequence[i];
+            s->unit0[k] = w->tasks[k];
+            w->tasks[k] += k < s->lengths->passes ? s->lengths->pass[k].units * p->hkv : 0;
+        }
+        if (splits && (size_t)w->tasks[k] > partials)
+            partials = (size_t)w->tasks[k];
+    }
+    w->partials = (int64_t)partials;
+    w->state_bytes = 0;
+    if (w->passes > 1)
+        w->state_bytes = 2 * (((size_t)(p->batch * p->hq * w->out_rows) * sizeof(float) + 63) & ~(size_t)63);
+    w->shared_bytes = w->state_bytes + ((partials * FVK_MAX_ROWS * (size_t)(p->dv + 2) * sizeof(float) + 63) & ~(size_t)63);
+    w->scratch_bytes = (scratch + 63) & ~(size_t)63;
+    if (__builtin_mul_overflow(w->scratch_bytes, workers, &plan->workspace) ||
+        __builtin_add_overflow(plan->workspace, w->shared_bytes, &plan->workspace))
+        return fv_error_set(err, FOVEA_ERROR_OVERFLOW, "the workspace of %zu workers at %zu bytes does not fit", workers,
+                            w->scratch_bytes);
+    return FOVEA_OK;
+}
+
+fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *problem, const fovea_recipe *recipe,
+                          fovea_plan *plan, fovea_error *err)
+{
+    fv_work *w = &plan->work;
+    fovea_status status;
+    plan->context = context;
+    status = copy_problem(plan, problem, err);
+    if (status)
+        return status;
+    w->group = problem->hq / problem->hkv;
+    w->rows = plan->rows;
+    if (!fv_plan_choose(plan))
+        return fv_error_set(err, FOVEA_ERROR_ISA, "this build lacks kernels for %s under the instruction sets allowed",
+                            fv_dtype_name(problem->dtype));
+    set_tiles(plan);
+    status = set_sequences(plan, recipe, err);
+    w->problem = plan->problem;
+    if (!status)
+        status = set_workspace(plan, err);
+    plan->spec = fv_memory_text(&context->memory, fovea_recipe_spec(recipe));
+    if (!status && !plan->spec)
+        status = no_memory(err, "the SPEC", strlen(fovea_recipe_spec(recipe)) + 1);
+    return status ? status : fv_plan_describe(plan, err);
+}
+
+void fv_plan_clear(fovea_plan *plan)
+{
+    const fv_memory *memory = &plan->context->memory;
+    for (int64_t i = 0; plan->lengths && i < plan->shapes; i++)
+        for (unsigned k = 0; k < plan->lengths[i].patterns; k++)
+            fv_pattern_free(plan->lengths[i].pattern[k]);
+    fv_memory_put(memory, plan->lengths);
+    fv_memory_put(memory, plan->work.sequence);
+    fv_memory_put(memory, plan->cu);
+    fv_memory_put(memory, plan->rows);
+    fv_memory_put(memory, plan->slopes);
+    fv_memory_put(memory, plan->spec);
+    fv_memory_put(memory, plan->text);
+}

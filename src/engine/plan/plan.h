@@ -1,0 +1,36 @@
+/* A plan: everything that a problem, a recipe and a CPU decide together. Immutable once made. */
+#ifndef FV_PLAN_PLAN_H
+#define FV_PLAN_PLAN_H
+#include "core/context.h"
+#include "drive/work.h"
+
+struct fovea_plan {
+    const fovea_context *context;
+    fv_work work;
+    fv_lengths *lengths; /* distinct pairs of lengths */
+    int64_t shapes;
+    fovea_problem problem; /* as given, strides filled in; arrays are copies */
+    int64_t *cu;           /* cu_q then cu_k */
+    int64_t *rows;
+    float *slopes;
+    char *spec;
+    int has_lse;
+    size_t workspace;
+    const fvk_row *main_kernel; /* scores of the first pass */
+    int pair_percent;           /* bf16 dot in percent of the fma rate; 0 when it was not asked */
+    char *text;                 /* explain */
+};
+
+/* problem has been checked. */
+fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *problem, const fovea_recipe *recipe,
+                          fovea_plan *plan, fovea_error *err);
+void fv_plan_clear(fovea_plan *plan);
+
+/* choose.c: kernels for the problem's type; NULL fields where none is needed. 0 when the build lacks one. */
+int fv_plan_choose(fovea_plan *plan);
+/* explain.c */
+fovea_status fv_plan_describe(fovea_plan *plan, fovea_error *err);
+const char *fv_driver_name(fv_driver driver);
+/* cost.c */
+fovea_status fv_plan_count(const fovea_plan *plan, fovea_cost *cost, fovea_error *err);
+#endif

@@ -1,5 +1,6 @@
-/* The measuring room of the tool (src/lab/eval): reference, metrics, quantiles, clock and synthetic data, and the numbers as
-   people see them. Calls nothing of libfovea. Expected numbers are worked out by hand in the comments, or by a second formulation below. */
+/* The measuring room of the tool (src/lab/eval): reference, metrics, quantiles, clock and synthetic data, and the
+   numbers as people see them. Calls nothing of libfovea. Expected numbers are worked out by hand in the comments, or
+   by a second formulation below. */
 #include "eval/clock.h"
 #include "eval/limits.h"
 #include "eval/metrics.h"
@@ -143,8 +144,8 @@ Test(reference, refuses_what_it_does_not_compute)
 
 /* ------------------------------------------------------------------ reference: a second formulation
 
-   One pass with a running maximum, values folded in as they come (Milakov and Gimelshein, 2018), in long double; the row's
-   q, k, v are fetched by explicit indices instead of the strides' walk. */
+   One pass with a running maximum, values folded in as they come (Milakov and Gimelshein, 2018), in long double; the
+   row's q, k, v are fetched by explicit indices instead of the strides' walk. */
 
 typedef struct online {
     long double top, sum, o[8];
@@ -446,8 +447,8 @@ Test(synthetic, names)
     cr_assert_null(synthetic_name(SYNTHETIC_KINDS));
 }
 
-/* n = 65536 draws: the mean has standard error 1/256, the variance sqrt(2)/256; five of them are allowed. Neighbours and
-   heads must not be correlated. */
+/* n = 65536 draws: the mean has standard error 1/256, the variance sqrt(2)/256; five of them are allowed. Neighbours
+   and heads must not be correlated. */
 Test(synthetic, gaussian_moments)
 {
     make(SYNTHETIC_GAUSSIAN, 5);
@@ -518,8 +519,8 @@ Test(synthetic, clustered_mass_lies_in_the_cluster)
     cr_assert_gt(inside, 0.6, "mass inside %g", inside);
 }
 
-/* The share of a key's square that lies outside the span of 8 (= 64/8) basis vectors is about the 5 % noise squared. The
-   span is found from the keys themselves by Gram-Schmidt with the largest remainder first. */
+/* The share of a key's square that lies outside the span of 8 (= 64/8) basis vectors is about the 5 % noise squared.
+   The span is found from the keys themselves by Gram-Schmidt with the largest remainder first. */
 Test(synthetic, low_rank_keys_span_few_directions)
 {
     enum { RANK = SD / 8 };
@@ -557,7 +558,8 @@ Test(synthetic, low_rank_keys_span_few_directions)
     cr_assert(left / all < 0.02 && left / all > 0.0005, "left %g", left / all);
 }
 
-/* Attention of the kinds differs as promised: gaussian is close to uniform, low-rank is in between, needle is peaked. */
+/* Attention of the kinds differs as promised: gaussian is close to uniform, low-rank is in between, needle is
+   peaked. */
 Test(synthetic, entropies_are_ordered)
 {
     const int64_t row = 95;

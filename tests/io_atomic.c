@@ -1,4 +1,5 @@
-/* Output files appear whole or not at all: full disks, folders that refuse, replaced files, links, FIFOs, descriptors. */
+/* Output files appear whole or not at all: full disks, folders that refuse, replaced files, links, FIFOs, open
+   descriptors. */
 #include "io/atomic.h"
 #include "io/tensor.h"
 #include "io_folder.h"
@@ -132,7 +133,8 @@ static int try_without_permission(void)
     char why[IO_TEXT] = "";
     if (chdir(folder_path("locked")) || (!geteuid() && setuid(65534)))
         return 1;
-    if (write_text("new", "text", why) != IO_INVALID || strcmp(why, "new: its folder takes no new file: Permission denied"))
+    if (write_text("new", "text", why) != IO_INVALID ||
+        strcmp(why, "new: its folder takes no new file: Permission denied"))
         return 2;
     if (write_text("old", "text", why) != IO_INVALID || strcmp(why, "old: cannot be overwritten: Permission denied"))
         return 3;

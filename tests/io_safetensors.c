@@ -134,8 +134,8 @@ Test(safetensors, types)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char header[200], why[IO_TEXT];
         tensor t;
-        snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[0,%d]}}", rows[i].name,
-                 2 * rows[i].size);
+        snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[0,%d]}}",
+                 rows[i].name, 2 * rows[i].size);
         cr_assert(safetensors_read(put(header, data, 2 * (size_t)rows[i].size), "a", &t, why) == IO_OK, "%s", why);
         cr_assert(t.type == rows[i].type && t.bytes == 2 * (size_t)rows[i].size);
         expect_sound(&t);
@@ -152,7 +152,8 @@ Test(safetensors, other_types_beside)
         tensor t;
         snprintf(header, sizeof header,
                  "{\"a\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[0,8]},"
-                 "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[8,9]}}", others[i]);
+                 "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[8,9]}}",
+                 others[i]);
         snprintf(expected, sizeof expected, "tensor 'a' is of type %s; allowed: F32, F16, BF16", others[i]);
         const char *path = put(header, data, 9);
         cr_assert(safetensors_read(path, "a", &t, why) == IO_INVALID, "%s is accepted", others[i]);
@@ -185,7 +186,8 @@ Test(safetensors, broken_headers)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", "unknown key 'x'; allowed: dtype"},
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "duplicate object key"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-         "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", "duplicate object key"},
+         "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
+         "duplicate object key"},
         {"{\"__metadata__\":[]}", "__metadata__ is not an object"},
         {"{\"__metadata__\":{\"k\":1}}", "__metadata__ has a value for 'k' that is no text"},
         {"{\"__metadata__\":{\"k\":[[[[[[[[[]]]]]]]]]}}", "nested deeper than 8 levels"},
@@ -253,13 +255,14 @@ Test(safetensors, broken_shapes_and_offsets)
 Test(safetensors, overlap_and_hole)
 {
     expect_refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
-                   "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", 4,
-                   "tensor 'b' begins at byte 2 of the data and overlaps the one that ends at 3");
+                   "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
+                   4, "tensor 'b' begins at byte 2 of the data and overlaps the one that ends at 3");
     expect_refused("{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]},"
-                   "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 4,
-                   "tensor 'b' begins at byte 3 of the data and leaves a hole from 2");
+                   "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}",
+                   4, "tensor 'b' begins at byte 3 of the data and leaves a hole from 2");
     expect_refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-                   "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, "overlaps");
+                   "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}",
+                   2, "overlaps");
 }
 
 /* Any order in the header; empty tensors lie anywhere between the others; rank 0. */
@@ -269,7 +272,8 @@ Test(safetensors, order_and_empty_tensors)
     const char *path = put("{\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]},"
                            "\"e\":{\"dtype\":\"F32\",\"shape\":[0,5],\"data_offsets\":[1,1]},"
                            "\"z\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[3,3]},"
-                           "\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}   ", "\1\2\3", 3);
+                           "\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}   ",
+                           "\1\2\3", 3);
     tensor t;
     cr_assert(safetensors_read(path, "b", &t, why) == IO_OK, "%s", why);
     cr_assert(!memcmp(t.data, "\2\3", 2));

@@ -1,5 +1,5 @@
-/* Every kernel of this build against the double reference, on guarded pages, as TAP; then the check itself against kernels
-   with faults made on purpose. No test library, so that it runs under emulators and sanitizers.
+/* Every kernel of this build against the double reference, on guarded pages, as TAP; then the check itself against
+   kernels with faults made on purpose. No test library, so that it runs under emulators and sanitizers.
 
    kernels [CASES [SEED]]     cases per kernel, 200; seed, 0 */
 #include "check/check.h"
@@ -39,6 +39,8 @@ static void on_fault(void *user, const char *fault, int caught, const char *deta
     char name[128];
     snprintf(name, sizeof name, "catches %s", fault);
     result(user, caught, name, detail);
+    if (caught)
+        printf("# %s\n", detail);
 }
 
 /* What a call with odd options reported. */
@@ -60,7 +62,8 @@ static void hear(void *user, const char *kernel, int passed, const char *detail)
 static void check_options(tap *t)
 {
     heard h = {0};
-    fovea_check_options o = {.struct_size = sizeof o, .only = "fvk_qk_f32__scalr", .single_case = -1, .report = hear, .user = &h};
+    fovea_check_options o = {
+        .struct_size = sizeof o, .only = "fvk_qk_f32__scalr", .single_case = -1, .report = hear, .user = &h};
     unsigned failures = fovea_check_kernels(&o);
     result(t, failures == 1 && h.calls == 1 && h.result == 0 && strstr(h.detail, "'fvk_qk_f32__scalar'"),
            "a misspelt kernel is refused and the nearest is named", h.detail);
@@ -75,7 +78,9 @@ static void check_options(tap *t)
     memset(&h, 0, sizeof h);
     o.single_case = 3;
     failures = fovea_check_kernels(&o);
-    result(t, failures == 0 && h.calls == 1 && h.result == 1 && !strcmp(h.kernel, o.only) && !strncmp(h.detail, "1 case,", 7),
+    result(t,
+           failures == 0 && h.calls == 1 && h.result == 1 && !strcmp(h.kernel, o.only) &&
+               !strncmp(h.detail, "1 case,", 7),
            "one case of one kernel", h.detail);
 
     memset(&h, 0, sizeof h);
@@ -91,7 +96,8 @@ int main(int argc, char **argv)
     o.cases = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
     o.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
     unsigned failures = fovea_check_kernels(&o), before = t.failed;
-    result(&t, failures == before, "the number of failures is the number reported", "fovea_check_kernels returns another");
+    result(&t, failures == before, "the number of failures is the number reported",
+           "fovea_check_kernels returns another");
     fv_check_mutations(on_fault, &t);
     check_options(&t);
     printf("1..%u\n", t.count);

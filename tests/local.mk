@@ -2,7 +2,7 @@
 #   tests/NAME.unit   Criterion programs, made from tests/NAME.c; they link the engine's insides and the tool's rooms
 #   tests/NAME        plain programs (PLAIN_TESTS): no library, so they run under emulators and every sanitizer
 #   tests/check-NAME  scripts about the tree, the library and the installed files
-#   tests/errors, tests/kit/run  scripts that drive the tool
+#   tests/errors, tests/compare, tests/check-kit  scripts that drive the tool
 
 TEST_EXTENSIONS = .unit
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -54,6 +54,7 @@ tests_threads_LDADD = $(PLAIN_LIBS)
 # Oracles and other sources that several test programs compile in.
 TEST_FILES = \
 	tests/io_folder.h \
+	tests/pattern_scratch.h \
 	tests/recipe_env.h \
 	tests/ref/normalise_ref.h \
 	tests/ref/pattern_ref.h \
@@ -90,6 +91,10 @@ UNIT_TESTS += tests/io_safetensors.unit
 tests_io_safetensors_unit_SOURCES = tests/io_safetensors.c tests/io_folder.c
 tests_io_safetensors_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_io_safetensors_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/keeps.unit
+tests_keeps_unit_SOURCES = tests/keeps.c
+tests_keeps_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_keeps_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/measure.unit
 tests_measure_unit_SOURCES = tests/measure.c
 tests_measure_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -110,6 +115,10 @@ UNIT_TESTS += tests/pattern_text.unit
 tests_pattern_text_unit_SOURCES = tests/pattern_text.c
 tests_pattern_text_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_pattern_text_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/recipe.unit
+tests_recipe_unit_SOURCES = tests/recipe.c
+tests_recipe_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_recipe_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/report.unit
 tests_report_unit_SOURCES = tests/report.c
 tests_report_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -123,7 +132,7 @@ TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/
 	tests/check-embed
 TOOL_TESTS =
 if BUILD_TOOL
-TOOL_TESTS += tests/errors tests/check-kit
+TOOL_TESTS += tests/errors tests/compare tests/check-kit
 endif
 
 check_PROGRAMS += $(PLAIN_TESTS) $(UNIT_TESTS)
@@ -131,7 +140,7 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
-	tests/errors tests/check-kit
+	tests/errors tests/compare tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:

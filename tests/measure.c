@@ -1,5 +1,5 @@
-/* src/lab/eval/measure.c with the library: what compare and bench report must agree with what can be counted by hand and with
-   the reference computed apart. */
+/* src/lab/eval/measure.c with the library: what compare and bench report must agree with what can be counted by hand
+   and with the reference computed apart. */
 #include "eval/measure.h"
 #include "eval/reference.h"
 #include "eval/synthetic.h"
@@ -56,8 +56,9 @@ static void run_all(const measure_input *input, const char *const *specs, unsign
     fovea_context_destroy(context);
 }
 
-/* Dense keeps every causal pair, B HQ L (L + 1) / 2 of them, recalls all, and differs from the double reference by rounding:
-   scores are sums of D products of size up to |s| ~ 10, so p is off by some D |s| u, o by (D |s| + L) u in all, u = 2^-24. */
+/* Dense keeps every causal pair, B HQ L (L + 1) / 2 of them, recalls all, and differs from the double reference by
+   rounding: scores are sums of D products of size up to |s| ~ 10, so p is off by some D |s| u, o by (D |s| + L) u in
+   all, u = 2^-24. */
 Test(measure, dense_is_the_reference)
 {
     const char *const specs[] = {"dense"};

@@ -1,7 +1,8 @@
 /* Patterns against their oracle: rows, and tiles of all parts, of drawn expressions.
 
-   Every scratch is a block of exactly the size asked for, so that a sanitizer sees a bound that is too small. */
+   Every scratch is a guarded block of exactly the size asked for. */
 #include "pattern/pattern.h"
+#include "pattern_scratch.h"
 #include "ref/pattern_ref.h"
 
 #include <criterion/criterion.h>
@@ -247,7 +248,8 @@ static void draw_shape(world *w)
 
 static void compare_row(const fv_pattern *p, const world *w, const ref_expr *e, int64_t h, int64_t i, const char *text)
 {
-    void *scratch = malloc(fv_pattern_row_scratch(p));
+    size_t bytes = fv_pattern_row_scratch(p);
+    void *scratch = scratch_get(bytes);
     const fv_run *run;
     size_t n = fv_pattern_row(p, (fv_lane){i, h}, scratch, &run), at = 0;
 
@@ -264,14 +266,15 @@ static void compare_row(const fv_pattern *p, const world *w, const ref_expr *e, 
                   "%s, lq=%lld lk=%lld hq=%lld: row %lld, head %lld, key %lld: got %d", text, (long long)w->lq,
                   (long long)w->lk, (long long)w->hq, (long long)i, (long long)h, (long long)j, got);
     }
-    free(scratch);
+    cr_assert(scratch_put(scratch, bytes), "%s: row scratch is too small", text);
 }
 
 /* Runs one tile and counts each pair it shows. */
 static void add_tile(const fv_pattern *p, unsigned part, const fv_lane *lane, unsigned n, int64_t c, const world *w,
                      uint8_t *seen, const char *text)
 {
-    void *scratch = malloc(fv_pattern_tile_scratch(p, part, n));
+    size_t bytes = fv_pattern_tile_scratch(p, part, n);
+    void *scratch = scratch_get(bytes);
     int64_t step = fv_pattern_step(p, part);
     const fv_span *span;
     size_t count = fv_pattern_tile(p, part, lane, n, c, scratch, &span);
@@ -287,7 +290,7 @@ static void add_tile(const fv_pattern *p, unsigned part, const fv_lane *lane, un
             for (int64_t t = span[k].lo; (span[k].lanes >> l & 1) && t < span[k].hi; t++)
                 seen[(lane[l].head * w->lq + lane[l].row) * w->lk + c + step * t]++;
     }
-    free(scratch);
+    cr_assert(scratch_put(scratch, bytes), "%s: tile scratch is too small", text);
 }
 
 /* All rows of all heads of one class, in tiles of drawn sizes; row by row with heads inside, or head by head. */
@@ -412,6 +415,43 @@ Test(pattern, strided_unions)
     cr_assert_eq(fv_pattern_parts(p), 3);
     cr_assert(fv_pattern_step(p, 0) == 1 && fv_pattern_step(p, 1) == 4 && fv_pattern_step(p, 2) == 6);
     fv_pattern_free(p);
+}
+
+/* Two strides at once keep to the classes of both, whether their common multiple fits or not. */
+Test(pattern, strides_of_strides)
+{
+    for (int64_t a = 2; a <= 13; a++)
+        for (int64_t b = 2; b <= 13; b++) {
+            world *w = new_world((uint64_t)(a * 100 + b));
+            ref_expr first = {.kind = REF_STRIDE, .a = {a}}, second = {.kind = REF_DILATED, .a = {b, 9, 9}};
+            ref_expr both = {.kind = REF_AND, .left = &first, .right = &second};
+            w->lq = 70; /* positions below zero, far from their keys */
+            w->lk = 36;
+            w->hq = 1;
+            compare(w, &both);
+            free(w);
+        }
+}
+
+/* Lists that fill their bounds to the last run. */
+Test(pattern, full_scratch)
+{
+    ref_expr odd = {.kind = REF_SUMMARY, .a = {2, 1}}, near = {.kind = REF_WINDOW, .a = {39, 0}};
+    ref_expr window = {.kind = REF_AND, .left = &near, .right = &odd};
+    ref_expr all = {.kind = REF_ALL}, two = {.kind = REF_COLUMNS, .count = 2, .list = {1, 5}};
+    ref_expr other = {.kind = REF_SUMMARY, .a = {4, 1}}, inner = {.kind = REF_OR, .left = &odd, .right = &odd};
+    ref_expr cut = {.kind = REF_AND, .left = &inner, .right = &all},
+             outer = {.kind = REF_OR, .left = &two, .right = &cut};
+    ref_expr none = {.kind = REF_NOT, .left = &other}, sum = {.kind = REF_OR, .left = &none, .right = &outer};
+    const ref_expr *const cases[] = {&window, &outer, &none, &sum};
+
+    for (int k = 0; k < 4; k++) {
+        world *w = new_world(77 + (uint64_t)k);
+        w->lq = w->lk = 120;
+        w->hq = 2;
+        compare(w, cases[k]);
+        free(w);
+    }
 }
 
 Test(pattern, empty_sequences)

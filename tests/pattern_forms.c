@@ -1,6 +1,7 @@
-/* Patterns in closed form: how many keys each row keeps, identities between expressions, random blocks by their properties,
-   and how few spans a tile has. */
+/* Patterns in closed form: how many keys each row keeps, identities between expressions, random blocks by their
+   properties, and how few spans a tile has. */
 #include "pattern/pattern.h"
+#include "pattern_scratch.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -22,13 +23,14 @@ static fv_pattern *compiled(const char *text, int64_t lq, int64_t lk, int64_t hq
 static int64_t kept(const char *text, fv_shape shape, int64_t row)
 {
     fv_pattern *p = compiled(text, shape.lq, shape.lk, shape.hq, 0);
-    void *scratch = malloc(fv_pattern_row_scratch(p));
+    size_t bytes = fv_pattern_row_scratch(p);
+    void *scratch = scratch_get(bytes);
     const fv_run *run;
     int64_t keys = 0;
     size_t n = fv_pattern_row(p, (fv_lane){row, 0}, scratch, &run);
     for (size_t k = 0; k < n; k++)
         keys += run[k].hi - run[k].lo;
-    free(scratch);
+    cr_assert(scratch_put(scratch, bytes), "%s: row scratch is too small", text);
     fv_pattern_free(p);
     return keys;
 }

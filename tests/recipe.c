@@ -214,6 +214,8 @@ Test(registry, a_misspelt_name_names_the_nearest)
         snprintf(nearest, sizeof nearest, "nearest is %s;", v->name);
         refuse(spec, FOVEA_ERROR_VARIANT, WORDS(nearest, "`fovea list variants`"));
     }
+    refuse("natten:size=8+8,kernal=3", FOVEA_ERROR_PARAMETER,
+           WORDS("nearest is kernel; allowed are size, kernel, stride, dilation, causal, scale, softcap, alibi, sink"));
     refuse("tokp", FOVEA_ERROR_VARIANT, WORDS("\"tokp\"", "nearest is topk"));
     refuse("Dense", FOVEA_ERROR_VARIANT, WORDS("nearest is dense"));
     refuse("steaming:sinks=4", FOVEA_ERROR_VARIANT, WORDS("nearest is streaming"));
@@ -285,6 +287,7 @@ Test(spec, syntax_errors)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refuse(bad[i], FOVEA_ERROR_SYNTAX, WORDS("allowed"));
     refuse("topk:k=8,k=9", FOVEA_ERROR_SYNTAX, WORDS("given twice", "\"k\""));
+    refuse("topk:pattern=\"causal\"x", FOVEA_ERROR_SYNTAX, WORDS("a comma is expected before \"x\""));
     refuse("topk:pattern=window(left=1,right=2)", FOVEA_ERROR_SYNTAX, WORDS("double quotes"));
 }
 
@@ -315,7 +318,9 @@ Test(spec, value_errors)
     }
     refuse("sparse-strided:part=loca", FOVEA_ERROR_VALUE,
            WORDS("part=loca", "nearest is local", "both, local or stride"));
+    refuse("document:lengths=8+", FOVEA_ERROR_VALUE, WORDS("lengths=8+ has an empty list element"));
     refuse("topk:k=\x01\n\x7f", FOVEA_ERROR_VALUE, WORDS("k=??"));
+    cr_assert(counter.live == 0, "%ld blocks leaked", counter.live);
 }
 
 Test(spec, expressions_are_checked_when_parsed)
@@ -402,6 +407,7 @@ Test(recipe, by_calls)
     fovea_recipe_destroy(r);
     cr_assert(fv_recipe_create(&env, "blok", &r, &err) == FOVEA_ERROR_VARIANT && r == NULL &&
               strstr(err.text, "blocks"));
+    cr_assert(counter.live == 0, "%ld blocks leaked", counter.live);
 }
 
 /* ------------------------------------------------------------------ build */

@@ -41,20 +41,34 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
             v_store(ot + r * LANES + n * VL, acc[r][n]);
 }
 
-void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+FV_INLINE void pv_columns(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                          float *ot)
 {
     int c = 0;
-    if (rows) {
-        for (; c + V_MR <= dv; c += V_MR)
-            pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MR);
-        for (; c < dv; c++)
-            pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1);
-    } else {
-        for (; c + V_MR <= dv; c += V_MR)
-            pv_tile(p, nk, v, c, NULL, alpha, ot + (size_t)c * LANES, V_MR);
-        for (; c < dv; c++)
-            pv_tile(p, nk, v, c, NULL, alpha, ot + (size_t)c * LANES, 1);
+    for (; c + V_MR <= dv; c += V_MR)
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MR);
+    if (V_MR > 8 && c + 8 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 8);
+        c += 8;
     }
+    if (V_MR > 4 && c + 4 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 4);
+        c += 4;
+    }
+    if (V_MR > 2 && c + 2 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 2);
+        c += 2;
+    }
+    for (; c < dv; c++)
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1);
+}
+
+void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+{
+    if (rows)
+        pv_columns(p, nk, v, dv, rows, alpha, ot);
+    else
+        pv_columns(p, nk, v, dv, NULL, alpha, ot);
 }
 
 void FVK(store_f32)(const float *ot, int dv, const float *r, float *const *o, int n)

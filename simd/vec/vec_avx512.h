@@ -8,7 +8,7 @@
 
 #define V_ISA avx512
 #define V_HAS_FMA 1
-enum { VL = 16, V_TILE = 2, V_MR = 8 }; /* floats per vector, vectors per lane tile, keys per micro-tile */
+enum { VL = 16, V_TILE = 2, V_MR = 12 }; /* floats per vector, vectors per lane tile, keys per micro-tile */
 
 typedef __m512 vf;
 typedef __mmask16 vm;

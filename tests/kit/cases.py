@@ -54,7 +54,7 @@ def primitives():
                        causal=causal, extra={"m": mask})
         yield Case("pattern/blocks or/%d" % n, "pattern:self | blocks(file:{m},bq=%d,bk=%d) & !sinks(2)" % (bq, bk), lq=lq,
                    lk=lk, extra={"m": mask})
-    for size, lk in (("4+6", 24), ("3+4+5", 60), ("24", 24), ("1+9", 9), ("2+3+2+3", 36)):
+    for size, lk in (("4+6", 24), ("3+4+5", 60), ("24", 24), ("1+9", 9), ("2+1+7", 14)):
         for axis in range(size.count("+") + 1):
             yield Case("pattern/axial/%s/%d" % (size, axis), "pattern:axial(size=%s,axis=%d)" % (size, axis), lq=lk, lk=lk,
                        hq=2, hkv=1)
@@ -260,11 +260,21 @@ def nan():
         yield Case("nan/hidden pruned " + spec, spec, lq=6, lk=22, poison="hidden", bias="lqlk", bias_kind="columns",
                    causal=True)
         yield Case("nan/causal pruned " + spec, spec, lq=8, lk=20, poison="hidden", bias="hq", bias_kind="columns", dtype="bf16")
+    for spec in ("axial:size=4+6,axis=1", "crisscross:size=4+6", "natten:size=4+6,kernel=3", "document:lengths=5+6+13",
+                 "tree:parents=file:{t}", "blocks:mask=file:{m},bq=2,bk=4", "trishape:sinks=1,window=3,last=0"):
+        extra = {"t": np.array([-1], np.int32)} if "{t}" in spec else {"m": np.eye(6, dtype=np.uint8)[None, :2]} if "{m}" in spec else {}
+        for kind in ("hidden", "inf-hidden"):
+            yield Case("nan/%s %s" % (kind, spec), spec, lq=3, lk=24, poison=kind, extra=extra, bias="lqlk", bias_kind="columns")
+        if not spec.startswith("tree"):
+            yield Case("nan/visible v " + spec, spec, lq=3, lk=24, poison="visible-v", extra=extra)
     for lq in (1, 4, 20):
         for spec in ("dense", "dense:causal", "window:window=6", "streaming:sinks=1,window=5", "offbyone", "dense:softcap=5"):
             yield Case("nan/visible k %s lq=%d" % (spec, lq), spec, lq=lq, lk=20, poison="visible-k", hq=4, hkv=2, b=2)
             yield Case("nan/visible v %s lq=%d" % (spec, lq), spec, lq=lq, lk=20, poison="visible-v", hq=4, hkv=2, b=2)
         yield Case("nan/query lq=%d" % lq, "dense:causal", lq=lq, lk=20, poison="q", hq=4, hkv=2, b=2)
+    for lq in (1, 9):
+        for rank in ("lqlk", "hq", "b"):
+            yield Case("nan/visible bias %s lq=%d" % (rank, lq), "dense", lq=lq, lk=14, bias=rank, bias_kind="nan-visible", b=2, hq=4)
     yield Case("nan/query without keys", "pattern:!all", lq=5, lk=9, poison="q")
     for rank in ("lqlk", "hq", "b"):
         for spec in ("dense", "window:window=3", "topk:k=3", "relu"):
@@ -314,6 +324,16 @@ def edits():
     for scale in (1, 4):  # scores of hundreds: no overflow, no loss of the maximum
         for spec in ("dense", "dense:causal,sink=5", "topk:k=3", "offbyone", "streaming:sinks=1,window=6", "topp:p=0.9"):
             yield Case("edit/large scores %s x%d" % (spec, scale), spec, scale=float(scale), data="wide", lq=9, lk=21, d=32)
+    for kind in ("huge", "lowest"):  # the additive masks other codes pass: -1e9 and the lowest float; only -inf hides
+        for spec in ("dense", "dense:causal", "window:window=5", "topk:k=3", "offbyone", "dense:softcap=4,sink=1"):
+            for lq in (1, 12):
+                yield Case("edit/bias %s %s lq=%d" % (kind, spec, lq), spec, lq=lq, lk=20, bias="hq", bias_kind=kind, causal=True)
+    yield Case("edit/offbyone and sink", "offbyone:sink=1", lq=6, lk=11)
+    for spec in ("dense", "topk:k=3", "streaming:sinks=1,window=3"):
+        yield Case("edit/sink -inf in some heads " + spec, spec, lq=6, lk=11, sink=True, sink_kind="-inf", hq=4, hkv=2)
+    for spec in ("window: window = 4", "dense: causal , scale = 0.5", "topk:k=3, pattern=\" causal & window( left = 5 ) \"",
+                 "window:window=1k", "topk:k=1m", "streaming:sinks=1k,window=2"):
+        yield Case("edit/grammar " + spec, spec, lq=9, lk=21)
     yield Case("edit/equal scores", "dense:causal", data="equal", lq=30, lk=30)
     yield Case("edit/equal scores long", "dense", data="equal", lq=3, lk=2500, hq=1, hkv=1)
 
@@ -377,7 +397,7 @@ def types():
                    bias_kind="holes")
     for kind in ("f32", "f16", "F32", "F16", "BF16"):
         for dtype in (None, "f32", "bf16", "f16"):
-            for one in ((False, True) if kind.isupper() or kind[0] in "FB" else (False,)):
+            for one in ((False, True) if kind.isupper() else (False,)):
                 yield Case("file/%s --dtype %s one=%d" % (kind, dtype, one), "dense:causal", kind=kind, dtype=dtype, one_file=one,
                            lq=9, lk=15, hq=4, hkv=2, d=24, dv=10, out="safetensors" if one else "npy")
         yield Case("file/%s topk" % kind, "topk:k=3", kind=kind, lq=4, lk=15)
@@ -388,6 +408,22 @@ def types():
         for spec in ("dense", "dense:causal", "streaming:sinks=1,window=9", "topk:k=5"):
             yield Case("type/fast %s %s" % (dtype, spec), spec, dtype=dtype, precision="fast", lq=17, lk=40, d=64)
         yield Case("type/exact %s" % dtype, "dense", dtype=dtype, precision="exact", lq=17, lk=40, d=64)
+
+
+    for d in DIMS[::2]:
+        for dtype in ("bf16", "f16"):
+            yield Case("type/dv=%d %s" % (d, dtype), "dense", dtype=dtype, lq=18, lk=33, d=24, dv=d, hq=2, hkv=1)
+            yield Case("type/dv=%d %s decode" % (d, dtype), "dense", dtype=dtype, lq=1, lk=33, d=d, dv=d, hq=4, hkv=1)
+    for dtype in ("bf16", "f16"):  # f16 keys below its normal range count in full
+        for lq in (1, 20):
+            yield Case("type/small %s lq=%d" % (dtype, lq), "dense", dtype=dtype, lq=lq, lk=33, data="small", scale=2.0 ** 18)
+            yield Case("type/long %s lq=%d" % (dtype, lq), "dense", dtype=dtype, lq=lq, lk=2500, hq=4, hkv=1, d=65, dv=33)
+    for version in (2, 3):
+        yield Case("file/npy version %d" % version, "dense", lq=4, lk=9, npy_version=version)
+    yield Case("file/safetensors with more in it", "dense", lq=4, lk=9, kind="F32", one_file=True, crowded=True)
+    mask = (np.random.default_rng(9).random((2, 3, 3)) < 0.6)
+    for kind in (bool, np.uint8, np.int8):
+        yield Case("file/blocks %s" % np.dtype(kind), "blocks:mask=file:{m},bq=4,bk=4", lq=12, lk=12, extra={"m": mask.astype(kind)})
 
 
 def isas():
@@ -401,12 +437,20 @@ def isas():
                            dv=d, hq=1, hkv=1)
                 yield Case("isa/%s %s decode d=%d" % (isa, dtype, d), "dense", isa=isa, dtype=dtype, lq=1, lk=70, d=d, dv=d,
                            hq=3, hkv=1)
+        for n in (16, 17, 40):
+            yield Case("isa/%s lk=%d" % (isa, n), "dense", isa=isa, lq=3, lk=n, d=5, dv=5)
         yield Case("isa/%s edits" % isa, "dense:softcap=3,alibi,sink=1,causal", isa=isa, lq=19, lk=37, bias="hq",
                    bias_kind="holes")
         yield Case("isa/%s hidden nan" % isa, "window:window=5", isa=isa, lq=2, lk=37, poison="hidden")
         yield Case("isa/%s visible nan" % isa, "dense:causal", isa=isa, lq=20, lk=37, poison="visible-v")
         yield Case("isa/%s no keys" % isa, "dense:causal", isa=isa, lq=40, lk=7)
         yield Case("isa/%s entmax15" % isa, "entmax15", isa=isa, lq=5, lk=37)
+
+
+    for spec in SOME_ROWS:
+        for lq in (1, 19):
+            yield Case("isa/avx512_bf16 %s lq=%d" % (spec, lq), spec, isa="avx512_bf16", dtype="bf16", lq=lq, lk=37, hq=4, hkv=2,
+                       d=33, dv=20)
 
 
 # ---------------------------------------------------------------- the engine's own random choice
@@ -466,6 +510,19 @@ def bigbird_blocks(block, count, length):
     return pairs
 
 
+def rows_per_head():
+    """Every number of query rows per key head about where one form of kernel hands over to the other."""
+    for hkv, group in ((1, 1), (2, 2), (1, 4), (1, 7), (1, 16), (2, 32)):
+        for lq in (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 31):
+            if group * lq > 130:
+                continue
+            for spec in ("dense:causal", "topk:k=6"):
+                yield Case("rows/%s group %d lq=%d" % (spec, group, lq), spec, hq=hkv * group, hkv=hkv, lq=lq, lk=45, d=24, dv=17)
+    for n in (1, 2, 3, 8):
+        for lq in (1, 2, 5):
+            yield Case("rows/long threads=%d lq=%d" % (n, lq), "dense:causal", hq=4, hkv=1, lq=lq, lk=2900, d=33, dv=65, threads=n)
+
+
 def drawn():
     for n, (block, count, lq, lk, hq) in enumerate([(4, 1, 16, 16, 2), (4, 3, 40, 40, 4), (8, 2, 30, 61, 2), (1, 5, 20, 33, 2),
                                                     (16, 0, 20, 40, 2), (4, 10, 12, 40, 2), (7, 2, 5, 100, 4), (2, 3, 60, 30, 4)]):
@@ -480,6 +537,52 @@ def drawn():
                pairs=bigbird_blocks(64, 3, 600))
 
 
-def everything():
-    for source in (primitives, static, sizes, empty, nan, edits, pruned, types, isas, drawn):
+# ---------------------------------------------------------------- anything with anything
+
+
+def mixed(seed, count):
+    """`count` cases with everything drawn: row, shape, edits, types, instruction set, threads."""
+    rng = np.random.default_rng(seed)
+
+    def maybe(chance, value, otherwise=None):
+        return value if rng.random() < chance else otherwise
+
+    def pick(values):
+        return values[int(rng.integers(len(values)))]
+    for n in range(count):
+        spec = pick([pick(STATIC), "pattern:" + pick(PRIMITIVES), pick(PRUNED), pick(POISON_ROWS)])
+        name = spec.partition(":")[0]
+        softmax = name not in ("sparsemax", "entmax15", "entmax", "relu", "sigmoid", "offbyone")
+        if name != "pattern":
+            extra = [maybe(0.2, "softcap=%g" % pick([1, 3, 30])), maybe(0.2, "alibi"), maybe(0.2, "scale=%g" % pick([0.1, 0.6, 2]))]
+            extra.append(maybe(0.2, "sink=%g" % pick([-1, 0, 3])) if softmax else None)
+            text = ",".join(e for e in extra if e)
+            if text:
+                spec += ("," if ":" in spec else ":") + text
+        shape = next(shapes(rng, 1, lq=(1, pick([2, 10, 40])), lk=(1, pick([20, 90, 300])),
+                            heads=((1, 1), (2, 2), (4, 2), (5, 1), (8, 2), (6, 3))))
+        if rng.random() < 0.3:
+            shape.update(d=pick(DIMS), dv=pick(DIMS))
+        if rng.random() < 0.25 and name not in ("pattern",):  # a grid of the right length
+            a, c = int(rng.integers(3, 9)), int(rng.integers(3, 9))
+            shape["lk"], shape["lq"] = a * c, pick([1, 3, a * c])
+            kernel = int(rng.integers(1, min(a, c) + 1))
+            spec = pick(["axial:size=%d+%d,axis=1", "axial:size=%d+%d,axis=0", "crisscross:size=%d+%d", "document:lengths=%d+%d",
+                         "natten:size=%d+%d,kernel=" + "%d" % kernel, "topp:p=0.8,pattern=\"!axial(size=%d+%d,axis=0)\"",
+                         "swin:size=%d+%d,window=" + "%d+%d" % (a, c), "topk:k=3,pattern=\"document(%d+%d) & causal\""]) % (a, c)
+            if "document" in spec:
+                shape["lk"] = a + c
+        bias = maybe(0.3, pick(["lqlk", "hq", "b"]))
+        dtype = pick([None, None, "f32", "bf16", "f16"])
+        yield Case("mixed/%d-%d %s" % (seed, n, spec), spec, causal=bool(rng.random() < 0.4), scale=maybe(0.2, 0.3), bias=bias,
+                   bias_kind=pick(["random", "holes", "row", "columns", "nan-hidden"]) if bias else "random",
+                   sink=bool(softmax and "sink=" not in spec and rng.random() < 0.2), kind=pick(["f32", "f32", "f16", "F32", "BF16"]),
+                   dtype=dtype, data=pick(["normal", "normal", "peaky"]), poison=maybe(0.3, pick(["hidden?", "inf-hidden?"])),
+                   isa=maybe(0.4, pick(["scalar", "generic", "avx2", "avx512"])), threads=maybe(0.3, pick([1, 2, 3, 8])),
+                   precision=maybe(0.1, "fast"), out=pick(["npy", "safetensors"]), **shape)
+
+
+def everything(seed=1, count=300):
+    for source in (primitives, static, sizes, empty, nan, edits, pruned, types, isas, rows_per_head, drawn):
         yield from source()
+    yield from mixed(seed, count)

@@ -37,16 +37,20 @@ class Case:
     causal: bool = False
     scale: float = None
     bias: str = None               # "lqlk", "hq", "b": rank 2, 3, 4
-    bias_kind: str = "random"      # "random", "holes" (-inf here and there), "row", "columns" (whole ones -inf), "nan-hidden"
+    bias_kind: str = "random"      # "random", "holes" (-inf here and there), "row", "columns" (whole ones -inf),
+                                   # "nan-hidden", "nan-visible" (one), "huge" (-1e9), "lowest" (the lowest float)
     sink: bool = False
+    sink_kind: str = "random"      # "-inf": in every other head
     kind: str = "f32"              # file type: f32, f16 (.npy), F32, F16, BF16 (.safetensors)
     dtype: str = None              # --dtype
-    data: str = "normal"           # "normal", "peaky", "integer", "wide", "equal"
-    poison: str = None             # "hidden", "visible-k", "visible-v", "q", "inf-hidden"
+    data: str = "normal"           # "normal", "peaky", "integer", "wide", "equal", "small"
+    poison: str = None             # "hidden", "inf-hidden" (with ?: if a key is hidden), "visible-k", "visible-v", "q"
     isa: str = None
     threads: int = None
     precision: str = None
     one_file: bool = False         # q, k, v in one .safetensors
+    crowded: bool = False          # that file holds other tensors and metadata too
+    npy_version: int = None
     out: str = "npy"               # suffix of -o
     lse: bool = None               # None: where the variant has one
     mask: bool = True
@@ -69,6 +73,8 @@ def _draw(case, rng, shape, role):
     if case.data == "equal" and role == "k":
         return np.broadcast_to(rng.standard_normal(shape[-1]), shape).copy()
     x = rng.standard_normal(shape)
+    if role == "k" and case.data == "small":
+        x *= 2.0 ** -18
     if role == "q" and case.data in ("peaky", "wide"):
         x *= 4 if case.data == "peaky" else 25
     return x
@@ -81,6 +87,8 @@ def numbers(case):
     t.k = _draw(case, rng, (case.b, case.hkv, case.lk, case.d), "k")
     t.v = _draw(case, rng, (case.b, case.hkv, case.lk, case.dv), "v")
     t.sink = rng.integers(-16, 17, case.hq) / 8.0 if case.sink else None
+    if case.sink and case.sink_kind == "-inf":
+        t.sink[::2] = -np.inf
     t.bias = None
     if case.bias:
         shape = {"lqlk": (), "hq": (case.hq,), "b": (case.b, case.hq)}[case.bias] + (case.lq, case.lk)
@@ -91,6 +99,10 @@ def numbers(case):
             t.bias[..., ::3, :] = -np.inf
         elif case.bias_kind == "columns":
             t.bias[..., 1::4] = -np.inf
+        elif case.bias_kind == "nan-visible":
+            t.bias[..., case.lq // 2, case.lk // 2] = np.nan
+        elif case.bias_kind in ("huge", "lowest"):
+            t.bias[rng.random(shape) < 0.5] = -1e9 if case.bias_kind == "huge" else np.finfo(np.float32).min
     t.q, t.k, t.v = (x.astype(np.float32).astype(np.float64) for x in (t.q, t.k, t.v))
     _poison(case, rng, t)
     return t
@@ -106,11 +118,11 @@ def _poison(case, rng, t):
     if case.bias_kind == "nan-hidden":
         hide = ~(seen.all(0) if case.bias == "lqlk" else seen)
         t.bias = np.where(np.broadcast_to(hide, t.bias.shape), np.nan, t.bias)
-    if case.poison in ("hidden", "inf-hidden"):
+    if case.poison and "hidden" in case.poison:
         if t.bias is not None:                                   # -inf biases hide too
             live = seen & ~np.isneginf(np.broadcast_to(t.bias, (case.b, case.hq, case.lq, case.lk)))
             by_kv = live.any((0, 2)).reshape(case.hkv, group, case.lk).any(1)
-        bad = np.nan if case.poison == "hidden" else np.inf
+        bad = np.inf if "inf" in case.poison else np.nan
         t.k[:, ~by_kv] = bad
         t.v[:, ~by_kv] = bad
         t.poisoned = int((~by_kv).sum())
@@ -144,7 +156,12 @@ def _ranked(case, x):
 def write(case, t, folder):
     """Writes every input; returns {option: path}."""
     paths = {}
-    for name in ("q", "k", "v"):
+    if case.npy_version:
+        for name in ("q", "k", "v"):
+            paths[name] = os.path.join(folder, name + ".npy")
+            with open(paths[name], "wb") as f:
+                np.lib.format.write_array(f, _ranked(case, getattr(t, name)).astype(np.float32), (case.npy_version, 0))
+    for name in ("q", "k", "v") if not case.npy_version else ():
         suffix = ".npy" if case.kind in ("f32", "f16") else ".safetensors"
         paths[name] = os.path.join(folder, name + suffix)
         if not case.one_file:
@@ -153,9 +170,11 @@ def write(case, t, folder):
         def stored(x):
             return files.bf16_bits(x).reshape(x.shape) if case.kind == "BF16" else x
         paths["q"] = paths["k"] = paths["v"] = os.path.join(folder, "qkv.safetensors")
+        held = [(n, case.kind, stored(_ranked(case, getattr(t, n)))) for n in ("v", "q", "k")]
+        if case.crowded:
+            held = [("a", "U8", np.arange(7))] + held[:2] + [("q2", "I32", np.arange(5))] + held[2:]
         with open(paths["q"], "wb") as f:
-            f.write(files.safetensors_bytes([(n, case.kind, stored(_ranked(case, getattr(t, n))))
-                                             for n in ("v", "q", "k")]))
+            f.write(files.safetensors_bytes(held, {"made by": "the kit {\"q\": 1}"} if case.crowded else None))
     for name in ("bias", "sink"):
         if getattr(t, name) is not None:
             paths[name] = os.path.join(folder, name + ".npy")

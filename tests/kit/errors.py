@@ -161,11 +161,11 @@ def structure():
                        ("entmax", "alpha"), ("pattern:blocks(bq=2,bk=2)", "blocks"), ("pattern:axial(size=2+4)", "axis"),
                        ("pattern:neighborhood(size=8)", "kernel")):
         yield Bad("required/" + spec, spec, [says], (2, 3))
-    for spec, says in (("document:lengths=3+4", "7"), ("axial:size=3+3,axis=0", "9"), ("crisscross:size=3+3", "9"),
+    for spec, says in (("document:lengths=3+4", ("7", "3+4")), ("axial:size=3+3,axis=0", "9"), ("crisscross:size=3+3", "9"),
                        ("natten:size=3+3,kernel=3", "9"), ("swin:size=3+3,window=3", "9"), ("bigbird:block=4,random=3", "3"),
                        ("longnet:segments=4+8,dilations=1", ("2", "1", "dilations")), ("axial:size=2+2,axis=0", "4"),
                        ("natten:size=2+4,kernel=3+3", "3"), ("natten:size=2+4,kernel=2+2+2", ("2+2+2", "3")),
-                       ("crisscross:size=8", "8"), ("natten:size=2+4,kernel=2,causal=1+0+1", ("1+0+1", "3"))):
+                       ("crisscross:size=8", ("8", "1 number")), ("natten:size=2+4,kernel=2,causal=1+0+1", ("1+0+1", "3"))):
         yield Bad("shape/" + spec, spec, [says])
     mask = np.ones((1, 2, 2), np.uint8)
     for name, array in (("rank 2", mask[0]), ("wrong size", np.ones((1, 3, 2), np.uint8)), ("heads", np.ones((3, 2, 2), np.uint8)),
@@ -180,6 +180,7 @@ def structure():
     yield Bad("bigbird/lq", "bigbird:block=1,random=0", ["7"], give={"q": np.zeros((1, 2, 7, 16), np.float32)})
     for spec in ("sparsemax", "entmax15", "entmax:alpha=1.4", "relu", "sigmoid"):
         yield Bad("lse/" + spec, spec, [spec.partition(":")[0]], lse=True)
+        yield Bad("--sink/" + spec, spec, ["sink"], args=["--sink", "{sink}"], give={"sink": np.zeros(2, np.float32)})
         yield Bad("sink/" + spec, spec + (",sink=1" if ":" in spec else ":sink=1"), ["sink"])
 
 
@@ -194,8 +195,8 @@ def tensors():
             ("heads of v", {"v": t(1, 1, N, 16)}, ["1", "2"]), ("batch of k", {"k": t(2, 2, N, 16)}, ["2", "1"]),
             ("batch of q", {"q": t(3, 2, N, 16)}, ["3", "1"]),
             ("hq not a multiple", {"q": t(1, 3, N, 16)}, ["3", "2"]), ("hq below hkv", {"q": t(1, 1, N, 16)}, ["1", "2"]),
-            ("rank 1", {"q": t(16)}, ["1"]), ("rank 5", {"q": t(1, 1, 2, N, 16)}, ["5"]),
-            ("ranks differ", {"q": t(2, N, 16)}, ["3", "4"]), ("d = 0", {"q": t(1, 2, N, 0), "k": t(1, 2, N, 0)}, ["0"]),
+            ("rank 1", {"q": t(16)}, ["1"]), ("rank 5", {"q": t(1, 1, 2, N, 16)}, [("5", "[1, 1, 2, 8, 16]")]),
+            ("ranks differ", {"q": t(2, N, 16)}, [("3", "[2, 8, 16]"), ("4", "[1, 2, 8, 16]")]), ("d = 0", {"q": t(1, 2, N, 0), "k": t(1, 2, N, 0)}, ["0"]),
             ("dv = 0", {"v": t(1, 2, N, 0)}, ["0"]), ("heads 0", {"q": t(1, 0, N, 16), "k": t(1, 0, N, 16), "v": t(1, 0, N, 16)}, ["0"])):
         yield Bad("tensor/" + name, says=says, give=give)
     for name, array, says in (("f64", t(1, 2, N, 16, dtype=np.float64), ("f64", "f8", "float64", "double")),

@@ -38,9 +38,9 @@ def rounded(x, dtype):
 ST_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8, "I32": np.int32}
 
 
-def safetensors_bytes(tensors):
+def safetensors_bytes(tensors, metadata=None):
     """[(name, type, array)] -> file bytes; BF16 arrays are given as uint16 bits."""
-    header, blobs, at = {}, [], 0
+    header, blobs, at = {"__metadata__": metadata} if metadata else {}, [], 0
     for name, kind, array in tensors:
         raw = np.ascontiguousarray(array, ST_TYPES[kind]).tobytes()
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [at, at + len(raw)]}

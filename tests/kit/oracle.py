@@ -63,7 +63,7 @@ def _fixed(s, g):
 
 
 def _logsparse(s, g):
-    keep, sub = s.none(), g.num("sub", 0) or max(s.lk, 1)
+    keep, sub = s.none(), max(min(g.num("sub", 0) or s.lk, s.lk), 1)  # like a window, clipped to the length
     n = (sub - 1).bit_length()
     for row, index in enumerate(s.p[:, 0]):
         if (s.lk // sub) * 2 * n > index:
@@ -371,7 +371,8 @@ def entmax_row(x, err, alpha, kept):
     bound = np.where(live, np.maximum(up - p, p - down) + 8 * U * (1 + 1 / a) * p, 0)
     bound = bound + p * bound.sum()
     if kept is not None:
-        check_cut(x, err, kept, live & (z - lo > slip), live & (z - lo >= -slip), "support")
+        # a probability below the smallest normal float may vanish
+        check_cut(x, err, kept, live & (z - lo > slip) & (down >= TINY), live & (z - lo >= -slip), "support")
     return p, bound, (p > 0 if kept is None else kept)
 
 
@@ -405,7 +406,7 @@ def attend_row(pr, x, err, seen, sink, kept):
         rel = (1 - w) * (err + 2 * U * (np.abs(np.where(seen, x, 0)) + abs(b))) + 8 * U
         return w, w * rel, None, None, seen
     if name == "offbyone":
-        sink = 0.0
+        sink = 0.0 if sink is None else float(np.logaddexp(0.0, sink))
     used, whole = seen, False
     if name in ("topk", "localv"):
         used = choose_topk(x, err, min(g.num("k", 64), n), kept)

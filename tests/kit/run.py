@@ -42,7 +42,12 @@ def glob_safe(pattern):
     return pattern.replace("[", "[[]")
 
 
-ALL = {"case": list(cases.everything()), "property": list(properties.everything()), "error": list(errors.everything())}
+ALL = {}
+
+
+def load(seed, count):
+    ALL.update({"case": list(cases.everything(seed, count)), "property": list(properties.everything()),
+                "error": list(errors.everything())})
 
 
 def one(fovea, kind, index, mutate):
@@ -99,7 +104,10 @@ def main():
     ap.add_argument("--mutate", choices=("drop-key", "swap-rows", "scale"))
     ap.add_argument("--list", action="store_true", help="print the names and stop")
     ap.add_argument("--ratios", action="store_true", help="after each case, its largest error over its bound")
+    ap.add_argument("--seed", type=int, default=1, help="of the mixed cases")
+    ap.add_argument("--mixed", type=int, default=300, help="how many mixed cases")
     args = ap.parse_args()
+    load(args.seed, args.mixed)
     names = chosen(args.only, args.mutate)
     if args.list:
         print("\n".join(name for name, _, _ in names))
@@ -111,7 +119,7 @@ def main():
         raise SystemExit("run.py: --only %s matches no case" % args.only)
     results, counts = [], {"ok": 0, "fail": 0, "skip": 0}
     print("1..%d" % len(names), flush=True)
-    pool = ProcessPoolExecutor(args.jobs) if args.jobs > 1 else None
+    pool = ProcessPoolExecutor(args.jobs, initializer=load, initargs=(args.seed, args.mixed)) if args.jobs > 1 else None
     jobs = [[fovea] * len(names), [k for _, k, _ in names], [n for _, _, n in names], [args.mutate] * len(names)]
     outcomes = pool.map(one, *jobs, chunksize=8) if pool else map(one, *jobs)
     for number, ((name, _, _), result) in enumerate(zip(names, outcomes), 1):
@@ -128,6 +136,8 @@ def main():
         print(line)
         if state == "fail":
             print("# " + detail.replace("\n", "\n# "), flush=True)
+    if pool:
+        pool.shutdown()
     if args.mutate:
         return report_mutation(names, results, args.mutate)
     print("# %d passed, %d failed, %d skipped" % (counts["ok"], counts["fail"], counts["skip"]))

@@ -1,7 +1,8 @@
 /* Oracle for patterns: membership of one (query, key) pair, written from the definitions in the documentation.
 
-   An expression is a tree built by hand (or drawn at random); ref_keep answers for one pair by evaluating the definition
-   of every primitive, and ref_text writes the expression in the pattern language. Shares no code with the library. */
+   An expression is a tree built by hand (or drawn at random); ref_keep answers for one pair by evaluating the
+   definition of every primitive, and ref_text writes the expression in the pattern language. Shares no code with the
+   library. */
 #ifndef TESTS_REF_PATTERN_REF_H
 #define TESTS_REF_PATTERN_REF_H
 #include <stddef.h>

@@ -59,7 +59,7 @@ double fv_draw_poison(fv_case *c)
 
 int fv_draw_dim(fv_case *c)
 {
-    static const short favourites[] = {1,  2,  3,  4,  7,  8,  9,   15,  16,  17,  31,  32,
+    static const short favourites[] = {1,  2,  3,  4,  7,  8,   9,   15,  16,  17,  31,  32,
                                        33, 63, 64, 65, 96, 128, 129, 160, 192, 256, 257, 300};
     enum { FAVOURITES = sizeof favourites / sizeof *favourites };
     if (c->number < 2 * FAVOURITES) /* once on each side of the guard */
@@ -110,7 +110,8 @@ const void *const *fv_case_rows(fv_case *c, const char *name, int count, int n, 
     return (const void *const *)rows;
 }
 
-void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_dtype dtype, double value, double *shadow)
+void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_dtype dtype, double value,
+                 double *shadow)
 {
     (void)c;
     shadow[(size_t)j * n + t] = put((void *)(uintptr_t)rows[j], t, dtype, value);

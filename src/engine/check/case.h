@@ -1,5 +1,5 @@
-/* One case of the kernel check: numbers drawn from (seed, kernel, case number), arguments in guarded memory, the call, and
-   the comparison with what the oracle wants. lanes.c and rows.c hold one function per operation. */
+/* One case of the kernel check: numbers drawn from (seed, kernel, case number), arguments in guarded memory, the
+   call, and the comparison with what the oracle wants. lanes.c and rows.c hold one function per operation. */
 #ifndef FV_CHECK_CASE_H
 #define FV_CHECK_CASE_H
 #include "check/guard.h"
@@ -41,7 +41,7 @@ struct fv_case {
     /* Arguments as in simd/kernel.h; those that an operation lacks stay 0. */
     int n, d, dv, nk;
     ptrdiff_t ldq, lds, ldp, ldo;
-    float scale;
+    float scale, shift;
     const void *const *q_rows, *const *k_rows, *const *v_rows, *const *next_rows;
     float *const *o_rows;
     uint32_t *rows;
@@ -51,8 +51,8 @@ struct fv_case {
     uint64_t work;
     double result;
 
-    int failed; /* 1: a comparison failed */
-    double worst;   /* largest error over its allowance */
+    int failed;              /* 1: a comparison failed */
+    double worst;            /* largest error over its allowance */
     char text[FV_CASE_TEXT]; /* the failure */
 };
 
@@ -71,13 +71,15 @@ int fv_draw_keys(fv_case *c);                      /* 1 .. FV_CASE_KEYS, mostly 
 
 /* Guarded buffers. floats: filled with a number that no result has. */
 float *fv_case_floats(fv_case *c, const char *name, size_t n);
-/* A guarded array of `count` pointers to guarded rows of n elements of dtype, drawn; shadow[j * n + t]: the same, rounded,
-   in double. NULL shadow: left out. */
+/* A guarded array of `count` pointers to guarded rows of n elements of dtype, drawn; shadow[j * n + t]: the same,
+   rounded, in double. NULL shadow: left out. */
 const void *const *fv_case_rows(fv_case *c, const char *name, int count, int n, fvk_dtype dtype, double *shadow);
 /* Changes one element of such a row. */
-void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_dtype dtype, double value, double *shadow);
-/* c->rows: for nk keys and `lanes` lanes; NULL, random, keys no lane sees, lanes that see no key, nothing visible. Then
-   poisons elements of rows[j]: all of them where no lane sees the key, a few where some do not, rarely where all do. */
+void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_dtype dtype, double value,
+                 double *shadow);
+/* c->rows: for nk keys and `lanes` lanes; NULL, random, keys no lane sees, lanes that see no key, nothing visible.
+   Then poisons elements of rows[j]: all of them where no lane sees the key, a few where some do not, rarely where
+   all do. */
 void fv_case_hide(fv_case *c, int lanes);
 void fv_case_poison(fv_case *c, int lanes, const void *const *rows, int n, fvk_dtype dtype, double *shadow);
 int fv_case_sees(const fv_case *c, int j, int lane);

@@ -1,5 +1,5 @@
-/* The driver of the kernel check. Promises: every row of the table is reported exactly once; the same seed gives the same
-   cases on every machine; a failure is one line that can be pasted into a shell. */
+/* The driver of the kernel check. Promises: every row of the table is reported exactly once; the same seed gives the
+   same cases on every machine; a failure is one line that can be pasted into a shell. */
 #include "check/check.h"
 #include "check/lanes.h"
 #include "check/rows.h"
@@ -28,6 +28,7 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_AXPY] = fv_case_axpy,
     [FVK_ROW_SOFTMAX] = fv_case_row_softmax,
     [FVK_ROW_EDIT] = fv_case_row_edit,
+    [FVK_EXP] = fv_case_exp,
     [FVK_PEAK] = fv_case_peak,
     [FVK_READ] = fv_case_read,
 };
@@ -139,6 +140,10 @@ int fv_check_row(const fv_case_memory *memory, const fvk_row *row, void (*fn)(vo
     double worst = 0;
     char sizes[160];
     fv_case c;
+    if (!fv_case_of[row->op]) {
+        snprintf(detail, FV_CHECK_DETAIL, "%s: nobody wrote cases for the operation '%s'", row->name, row->op_name);
+        return 0;
+    }
     for (unsigned number = first; number <= last; number++) {
         start(&c, memory, row, fn, seed, number);
         fv_case_of[row->op](&c);
@@ -178,8 +183,8 @@ static const char *nearest(const char *name)
     return best;
 }
 
-/* 1 when the options can be used; else they were reported. */
-static int valid(const fovea_check_options *o)
+/* 1 when the kernel is known or all are meant; else it was reported. */
+static int valid_kernel(const fovea_check_options *o)
 {
     char shown[FV_SHOWN], text[FV_CHECK_DETAIL];
     if (o->only) {
@@ -199,11 +204,13 @@ static int valid_case(const fovea_check_options *o)
     char text[FV_CHECK_DETAIL];
     if (o->single_case >= -1 && o->single_case < UINT32_MAX)
         return 1;
-    snprintf(text, sizeof text, "single_case=%lld: must be -1 (all) or 0 to %u", (long long)o->single_case, UINT32_MAX - 1);
+    snprintf(text, sizeof text, "single_case=%lld: must be -1 (all) or 0 to %u", (long long)o->single_case,
+             UINT32_MAX - 1);
     say(o, o->only ? o->only : "", 0, text);
     return 0;
 }
 
+/* The report is called with the lock held and the handlers replaced: it must not start another check. */
 unsigned fovea_check_kernels(const fovea_check_options *options)
 {
     static const fovea_check_options standard = {.struct_size = sizeof standard, .single_case = -1};
@@ -213,7 +220,7 @@ unsigned fovea_check_kernels(const fovea_check_options *options)
     fv_case_memory *memory;
     if (o->struct_size != sizeof *o) /* of another version: its fields, report among them, cannot be trusted */
         return 1;
-    if (!valid(o) || !valid_case(o))
+    if (!valid_kernel(o) || !valid_case(o))
         return 1;
     last = (o->cases ? o->cases : FV_CHECK_CASES) - 1;
     if (o->single_case >= 0)

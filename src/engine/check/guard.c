@@ -138,7 +138,8 @@ void *fv_guard_get(fv_guard *guard, const char *name, int index, size_t bytes)
     range *r = bytes <= guard->page ? &guard->rows : &guard->blocks;
     place *p;
     if (r->used == r->count || bytes > r->room) {
-        fprintf(stderr, "fovea: a check case asks for more guarded memory than there is (%s, %zu bytes)\n", name, bytes);
+        fprintf(stderr, "fovea: a check case asks for more guarded memory than there is (%s, %zu bytes)\n", name,
+                bytes);
         abort();
     }
     p = &r->places[r->used++];
@@ -194,10 +195,11 @@ static const place *beside(const range *r, size_t page, uintptr_t address)
         uintptr_t base = (uintptr_t)r->places[i].base;
         if (address >= base - page && address < base + r->room + page) {
             /* a forbidden page has two neighbours: the one that touches it is meant */
-            int after = address >= base + r->room, at_end = r->places[i].at != r->places[i].base || r->places[i].bytes == r->room;
-            if ((after && !at_end) || (address < base && r->places[i].at != r->places[i].base))
+            const place *p = &r->places[i];
+            int at_start = p->at == p->base, at_end = p->at + p->bytes == p->base + r->room;
+            if ((address >= base + r->room && !at_end) || (address < base && !at_start))
                 continue;
-            return &r->places[i];
+            return p;
         }
     }
     return NULL;
@@ -211,6 +213,8 @@ static void describe_fault(const fv_guard *guard, int number, char *text, size_t
         p = beside(&guard->blocks, guard->page, guard->address);
     if (number == SIGILL) {
         snprintf(text, n, "illegal instruction: the CPU was taken for one that has it");
+    } else if (guard->address - (uintptr_t)fv_guard_nowhere(guard) < guard->page / 2) {
+        snprintf(text, n, "touches rows that may only be prefetched");
     } else if (!p) {
         snprintf(text, n, "touches memory that is no argument (address 0x%llx)", (unsigned long long)guard->address);
     } else {

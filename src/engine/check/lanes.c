@@ -42,7 +42,8 @@ void fv_case_pack(fv_case *c)
     for (int t = 0; t < c->d; t++)
         for (int i = 0; i < lanes; i++)
             fv_case_expect(c, "qt", t, i, qt[t * lanes + i],
-                           i < c->n ? fv_ref_scaled(c->memory->q[i * c->d + t], (double)c->scale) : (fv_want){0, FV_EXACT});
+                           i < c->n ? fv_ref_scaled(c->memory->q[i * c->d + t], (double)c->scale)
+                                    : (fv_want){0, FV_EXACT});
 }
 
 /* qt[t / 2][lane][t % 2] in the row's own 16-bit type; odd d is filled up with 0, and so are lanes >= n. */
@@ -132,8 +133,8 @@ static void draw_maximum(fv_case *c, float before[FVK_MAX_LANES])
         before[i] = c->mx[i] = fv_draw_once_in(c, 2) ? FVK_HIDDEN : (float)fv_draw_real(c, -3, 3);
 }
 
-/* mx[i] is the largest of what it was and of the lane's visible scores as they were stored, to the bit. In a lane with a
-   visible NaN it may be NaN or any of them: the NaN itself travels in the score. */
+/* mx[i] is the largest of what it was and of the lane's visible scores as they were stored, to the bit. In a lane
+   with a visible NaN it may be NaN or any of them: the NaN itself travels in the score. */
 static void expect_maximum(fv_case *c, const float *before)
 {
     const int lanes = c->row->lanes;
@@ -260,8 +261,8 @@ double fv_draw_score(fv_case *c)
     }
 }
 
-/* Column i of a block: its scores, and the state it meets. Kinds: as drawn, some hidden, all hidden, with NaN, with -inf.
-   Returns 1 when it holds a NaN. */
+/* Column i of a block: its scores, and the state it meets. Kinds: as drawn, some hidden, all hidden, with NaN, with
+   -inf. Returns 1 when it holds a NaN. */
 int fv_draw_column(fv_case *c, float *s, int nk, int stride, float *m, float *mx, float *l)
 {
     int kind = fv_draw_int(c, 0, 9), poisoned = 0;

@@ -1,9 +1,11 @@
-/* Faults made on purpose, around the scalar kernels: what a wrong kernel does, in its mildest form. The check must report
-   each of them. A fault that needs a condition (two lanes, a mask) does nothing in the cases that lack it. */
+/* Faults made on purpose, around the scalar kernels: what a wrong kernel does, in its mildest form. The check must
+   report each of them, and again when only the reported case is run. A fault that needs a condition (two lanes, a
+   mask) does nothing in the cases that lack it. */
 #include "check/check.h"
 #include "check/case.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LANES = 8 }; /* of the scalar tile; fv_check_mutations makes sure */
@@ -235,7 +237,8 @@ static void softmax_forgets_sum(float *s, int nk, float *m, const float *mx, flo
 
 /* ------------------------------------------------------------------ pv */
 
-static void pv(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+static void pv(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+               float *ot)
 {
     ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot);
 }
@@ -283,8 +286,8 @@ static void pv_sees_all(const float *p, int nk, const void *const *v, int dv, co
     pv(p, nk, v, dv, NULL, alpha, ot);
 }
 
-static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                          float *ot)
+static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
+                          const float *alpha, float *ot)
 {
     (void)alpha;
     pv(p, nk, v, dv, rows, NULL, ot);
@@ -305,12 +308,14 @@ static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *
     ((fvk_dot_fn *)real)(q, ldq, n, d, k, nk, s, lds);
 }
 
-static void dot_drops(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+static void dot_drops(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                      ptrdiff_t lds)
 {
     dot(q, ldq, n, d, k, nk - 1, s, lds);
 }
 
-static void dot_swaps(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+static void dot_swaps(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
+                      ptrdiff_t lds)
 {
     dot(q, ldq, n, d, k, nk, s, lds);
     for (int j = 0; n > 1 && j < nk; j++)
@@ -376,8 +381,8 @@ static void axpy_swaps(const float *p, ptrdiff_t ldp, int n, int nk, const void 
         swap(o + c, o + ldo + c);
 }
 
-static void axpy_scales(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
-                        const float *alpha, float *o, ptrdiff_t ldo)
+static void axpy_scales(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
+                        const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
 {
     axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
     scale_all(o, n, ldo);
@@ -419,7 +424,10 @@ typedef struct mutant {
     void (*fn)(void);
 } mutant;
 
-#define FAULT(op, does, fn) {op, does, (void (*)(void))fn}
+#define FAULT(op, does, fn)          \
+    {                                \
+        op, does, (void (*)(void))fn \
+    }
 
 static const mutant mutants[] = {
     FAULT(FVK_PACK, "pack: drops the last element", pack_drops),
@@ -472,6 +480,20 @@ static const mutant mutants[] = {
     FAULT(FVK_AXPY, "axpy: overwrites where it should add", axpy_overwrites),
 };
 
+/* Reports a failure, and the same one again when only the case it names is run. */
+static int catches(const fv_case_memory *memory, const fvk_row *row, void (*fn)(void), char *detail)
+{
+    char again[FV_CHECK_DETAIL];
+    const char *number;
+    if (fv_check_row(memory, row, fn, 0, 0, FV_CHECK_CASES - 1, detail))
+        return 0;
+    number = strstr(detail, "--case ");
+    if (!number)
+        return 0;
+    unsigned n = (unsigned)strtoul(number + 7, NULL, 10);
+    return !fv_check_row(memory, row, fn, 0, n, n, again) && !strcmp(detail, again);
+}
+
 unsigned fv_check_mutations(void (*report)(void *user, const char *fault, int caught, const char *detail), void *user)
 {
     const unsigned scalar = 1u << FVK_SCALAR;
@@ -487,7 +509,7 @@ unsigned fv_check_mutations(void (*report)(void *user, const char *fault, int ca
             snprintf(detail, sizeof detail, "no scalar kernel with %d lanes", LANES);
         } else {
             real = row->fn;
-            caught = !fv_check_row(memory, row, mutants[i].fn, 0, 0, FV_CHECK_CASES - 1, detail);
+            caught = catches(memory, row, mutants[i].fn, detail);
         }
         missed += !caught;
         report(user, mutants[i].fault, caught, detail);

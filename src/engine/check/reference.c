@@ -81,13 +81,13 @@ void fv_ref_scores(const double *q, int d, int lanes, const double *k, double sc
     for (int i = 0; i < lanes; i++) {
         want[i].value = scale * sum[i];
         want[i].allowed = growth(d) * size[i];
-        if (pair) /* a pair's two products meet the sum in an order of their own, each step flushed; scale rounds once */
+        if (pair) /* a pair's two products meet the sum in an order of their own, each step flushed; scale rounds */
             want[i].allowed = scale * (2 * want[i].allowed + lost[i] + d * FV_FLUSH) + u * fabs(want[i].value);
     }
 }
 
-void fv_ref_values(const double *p, int nk, int lanes, const double *v, int dv, const uint32_t *rows, const float *alpha,
-                   const double *o, fv_want *want)
+void fv_ref_values(const double *p, int nk, int lanes, const double *v, int dv, const uint32_t *rows,
+                   const float *alpha, const double *o, fv_want *want)
 {
     for (int c = 0; c < dv; c++) {
         double sum[FVK_MAX_LANES] = {0}, size[FVK_MAX_LANES] = {0};
@@ -117,8 +117,8 @@ fv_want fv_ref_sum(const float *x, size_t n)
 
 /* ------------------------------------------------------------------ softmax */
 
-/* Relative error of exp2(x), x itself a rounded difference: 2 ulp of the result, and |x| u in x, which exp2 turns into
-   ln 2 |x| u of the result. */
+/* Relative error of exp2(x), x itself a rounded difference: 2 ulp of the result, and |x| u in x, which exp2 turns
+   into ln 2 |x| u of the result. */
 static double exp2_error(double x)
 {
     return isfinite(x) ? (4 + FVK_LN2 * fabs(x)) * u : 0;
@@ -129,7 +129,7 @@ fv_ref_state fv_ref_softmax(const float *s, int nk, int stride, double m, double
     const double hidden = (double)FVK_HIDDEN, top = fmax(m, mx), x = m - top;
     double sum = l * exp2(x), error = sum * (exp2_error(x) + u);
     int none = l == 0;
-    fv_ref_state state = {.m = {top, FV_EXACT}, .alpha = {exp2(x), exp2_error(x) * exp2(x)}};
+    fv_ref_state state = {.m = {top, FV_EXACT}, .alpha = {exp2(x), exp2_error(x) * exp2(x)}, .seen = top > hidden};
     for (int j = 0; j < nk; j++) {
         double score = (double)s[(size_t)j * stride], e = exp2(score - top);
         fv_want *want = &p[(size_t)j * stride];
@@ -142,11 +142,11 @@ fv_ref_state fv_ref_softmax(const float *s, int nk, int stride, double m, double
         sum += e;
         error += want->allowed;
     }
-    /* l exp2(m - m') is one more product; every term is >= 0, so the sum's growth is relative; terms may be flushed */
-    state.l = (fv_want){sum, error + growth(nk + 1.0) * sum + nk * FV_FLUSH};
+    /* l exp2(m - m') is one more product; every term is >= 0, so the sum's growth is relative; each exp2 may be
+       flushed */
+    state.l = (fv_want){sum, error + growth(nk + 1.0) * sum + (nk + l) * FV_FLUSH};
     if (none)
         state.l = (fv_want){0, FV_EXACT}; /* who has seen no key is told by l == 0 */
-    state.seen = !none;
     return state;
 }
 
@@ -170,10 +170,17 @@ void fv_ref_finish(double m, double l, double sink, fv_want *r, fv_want *lse)
     error = fmax(down > FV_FLUSH ? exp2_error(m - top) : 0, up > FV_FLUSH ? exp2_error(sink - top) : 0) + 2 * u;
     /* the factor's own exp2, a division (or a reciprocal and a product): 2 u */
     *r = (fv_want){down / sum, down / sum * (error + exp2_error(m - top) + 2 * u)};
-    /* top ln 2: the constant's rounding and the product's; log to 4 ulp (the C library and SLEEF promise less than that);
-       one addition */
+    /* top ln 2: the constant's rounding and the product's; log to 4 ulp (the C library and SLEEF promise less than
+       that); one addition */
     *lse = (fv_want){top * FVK_LN2 + log(sum), error + (2 * fabs(top) * FVK_LN2 + 8 * fabs(log(sum))) * u};
     lse->allowed += u * fabs(lse->value);
+}
+
+fv_want fv_ref_exp(double x, double shift)
+{
+    double y = x - shift, e = exp(y);
+    /* 1 ulp, and the rounding of the difference: |y| u, which exp makes relative */
+    return (fv_want){e, isfinite(y) ? (2 + fabs(y)) * u * e : 0};
 }
 
 /* ------------------------------------------------------------------ edits */
@@ -183,8 +190,8 @@ fv_want fv_ref_edit(double s, const fvk_edit *edit, int lane, int key)
     double cap = (double)edit->cap, unit = (double)edit->unit, x = s, far = 0, error = 0;
     fv_want want;
     if (cap > 0) {
-        /* s / cap as a product with a rounded 1 / cap: 2 u, and tanh does not enlarge a relative error; tanh itself 2 ulp
-           (C libraries; SLEEF promises 1): 4 u; cap times it, perhaps with the unit folded into cap: 2 u */
+        /* s / cap as a product with a rounded 1 / cap: 2 u, and tanh does not enlarge a relative error; tanh itself
+           2 ulp (C libraries; SLEEF promises 1): 4 u; cap times it, perhaps with the unit folded into cap: 2 u */
         x = cap * tanh(s / cap);
         error = 8 * u * fabs(x) + fmax(1, cap) * FV_FLUSH;
     }

@@ -1,5 +1,6 @@
-/* Cases of the rows family (the head dimension rides in the lanes), of widening and of the measuring kernels. Matrices have
-   a leading stride: what lies between their rows is NaN where it is read and must stay where it is written. */
+/* Cases of the rows family (the head dimension rides in the lanes), of widening and of the measuring kernels.
+   Matrices have a leading stride: what lies between their rows is NaN where it is read and must stay where it is
+   written. */
 #include "check/rows.h"
 #include "check/lanes.h"
 
@@ -39,8 +40,8 @@ void fv_case_widen(fv_case *c)
     c->k_rows = fv_case_rows(c, "row", c->n, c->d, c->row->dtype, c->memory->k);
     for (int i = 0; i < c->n && !c->clean; i++) /* any 16 bits are a number, or NaN */
         for (int t = 0; t < c->d; t++)
-            fv_case_put(c, c->k_rows, i, c->d, t, c->row->dtype,
-                        fv_ref_from_half(c->row->dtype, (uint16_t)fv_draw(c)), c->memory->k);
+            fv_case_put(c, c->k_rows, i, c->d, t, c->row->dtype, fv_ref_from_half(c->row->dtype, (uint16_t)fv_draw(c)),
+                        c->memory->k);
     c->o = fv_case_floats(c, "out", extent(c->n, c->ldo, c->d));
     c->call = call_widen;
     if (!fv_case_run(c))
@@ -193,6 +194,30 @@ void fv_case_row_edit(fv_case *c)
     fv_case_edit_block(c, 1);
 }
 
+static void call_exp(fv_case *c)
+{
+    ((fvk_exp_fn *)c->fn)(c->s, c->nk, c->shift, c->p);
+}
+
+/* In place, or from one array to another. */
+void fv_case_exp(fv_case *c)
+{
+    fv_want *want = c->memory->want;
+    c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
+    c->shift = (float)fv_draw_real(c, -20, 20);
+    c->s = fv_case_floats(c, "x", (size_t)c->nk);
+    c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 100) ? fmin(fv_draw_score(c), 60) : fv_draw_poison(c));
+        want[j] = fv_ref_exp((double)c->s[j], (double)c->shift);
+    }
+    c->call = call_exp;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++)
+        fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
+}
+
 /* ------------------------------------------------------------------ measuring */
 
 static void call_peak(fv_case *c)
@@ -214,8 +239,8 @@ static void call_read(fv_case *c)
     c->result = ((fvk_read_fn *)c->fn)(c->block, (size_t)c->work);
 }
 
-/* Its checksum is the sum of the floats in the block, so nothing of it was passed over. Blocks of whole KiB: a kernel may
-   leave out what is no full step of its loop. */
+/* Its checksum is the sum of the floats in the block, so nothing of it was passed over. Blocks of whole KiB: a
+   kernel may leave out what is no full step of its loop. */
 void fv_case_read(fv_case *c)
 {
     int n = 256 * fv_draw_int(c, 1, 80);

@@ -1,7 +1,8 @@
 /* Normalisers of whole rows of scores: what replaces the online softmax in the pruned variants.
 
    Promises
-   - Sums, exponentials and thresholds are in double; only the results are rounded to float.
+   - Sums and thresholds are in double. Exponentials of a row are floats of 1 ulp, by the kernel that the caller names;
+     those that decide a threshold or a support are in double.
    - Nothing is allocated. Selection is a quickselect over the caller's scratch; of equal scores the lower key wins.
    - Softmax rules: a NaN or +infinity among the scores makes the whole row NaN (every key kept), as softmax would.
      relu and sigmoid have no row state, so there a NaN stays with its key.
@@ -48,18 +49,38 @@ static int degenerate(double max, int64_t n, float *p, uint8_t *keep, float *lse
     return 1;
 }
 
-/* Softmax with denominator over the keys whose `counted` is set (NULL: over all) and over the sink; weights for the
-   keys whose keep is set. top is the largest score that counts. */
-static void softmax(const float *s, int64_t n, double top, float sink, const uint8_t *counted, const uint8_t *keep,
-                    float *p, float *lse)
+/* Mass of the whole row without the sink, in units of exp(max). p is scratch. */
+static double row_mass(const float *s, int64_t n, double max, fvk_exp_fn *exps, float *p)
 {
-    double max = sink > top ? sink : top;
+    double mass = 0;
+    double part[4] = {0, 0, 0, 0}; /* independent chains of additions */
+    int64_t j = 0;
+    exps(s, n, (float)max, p);
+    for (; j + 4 <= n; j += 4)
+        for (int i = 0; i < 4; i++)
+            part[i] += p[j + i];
+    for (; j < n; j++)
+        mass += p[j];
+    return mass + (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* Softmax with denominator over the keys whose `counted` is set (NULL: over all) and over the sink; weights for the keys
+   whose keep is set. top is the largest score that counts. */
+static void softmax(const float *s, int64_t n, double top, float sink, fvk_exp_fn *exps, const uint8_t *counted,
+                    const uint8_t *keep, float *p, float *lse)
+{
+    double max = sink > top ? sink : top, scale;
     double sum = isinf(sink) ? 0 : exp(sink - max);
+    if (!counted)
+        sum += row_mass(s, n, max, exps, p);
+    else {
+        exps(s, n, (float)max, p);
+        for (int64_t j = 0; j < n; j++)
+            sum += counted[j] ? p[j] : 0;
+    }
+    scale = 1 / sum;
     for (int64_t j = 0; j < n; j++)
-        if (!counted || counted[j])
-            sum += exp(s[j] - max);
-    for (int64_t j = 0; j < n; j++)
-        p[j] = keep[j] ? (float)(exp(s[j] - max) / sum) : 0;
+        p[j] = keep[j] ? (float)(p[j] * scale) : 0;
     if (lse)
         *lse = (float)(max + log(sum));
 }
@@ -169,35 +190,34 @@ static int64_t clip_count(double k, int64_t n)
 /* ------------------------------------------------------------------ pruned softmax */
 
 /* arg[0] k >= 1 */
-static void apply_topk(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                       float *scratch, float *lse)
+static void apply_topk(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n);
     if (degenerate(max, n, p, keep, lse))
         return;
     keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), scratch), keep);
-    softmax(s, n, max, sink, keep, keep, p, lse);
+    softmax(s, n, max, sink, exps, keep, keep, p, lse);
 }
 
 /* arg[0] p, 0 < p <= 1 */
-static void apply_topp(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                       float *scratch, float *lse)
+static void apply_topp(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n), mass = 0;
     if (degenerate(max, n, p, keep, lse))
         return;
     memset(keep, 1, (size_t)n);
     if (arg[0] < 1) {
-        for (int64_t j = 0; j < n; j++)
-            mass += exp(s[j] - max);
+        mass = row_mass(s, n, max, exps, p);
         keep_cut(s, n, cut_mass(s, n, max, arg[0] * mass, scratch), keep);
     }
-    softmax(s, n, max, sink, keep, keep, p, lse);
+    softmax(s, n, max, sink, exps, keep, keep, p, lse);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
-static void apply_threshold_rel(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                                float *scratch, float *lse)
+static void apply_threshold_rel(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n);
     (void)scratch;
@@ -205,23 +225,22 @@ static void apply_threshold_rel(const float *s, int64_t n, const double *arg, fl
         return;
     for (int64_t j = 0; j < n; j++)
         keep[j] = s[j] >= max - arg[0];
-    softmax(s, n, max, sink, arg[1] != 0 ? keep : NULL, keep, p, lse);
+    softmax(s, n, max, sink, exps, arg[1] != 0 ? keep : NULL, keep, p, lse);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
    that no key reaches leaves a row without keys, which as everywhere gives 0 and, renormalised, lse = -infinity. */
-static void apply_threshold_prob(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                                 float *scratch, float *lse)
+static void apply_threshold_prob(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n), mass = 0;
     int64_t kept = 0;
     (void)scratch;
     if (degenerate(max, n, p, keep, lse))
         return;
-    for (int64_t j = 0; j < n; j++)
-        mass += exp(s[j] - max);
+    mass = row_mass(s, n, max, exps, p);
     for (int64_t j = 0; j < n; j++) {
-        keep[j] = exp(s[j] - max) >= arg[0] * mass;
+        keep[j] = p[j] >= arg[0] * mass;
         kept += keep[j];
     }
     if (kept == 0 && arg[1] != 0) {
@@ -230,18 +249,18 @@ static void apply_threshold_prob(const float *s, int64_t n, const double *arg, f
             *lse = -INFINITY;
         return;
     }
-    softmax(s, n, max, sink, arg[1] != 0 ? keep : NULL, keep, p, lse);
+    softmax(s, n, max, sink, exps, arg[1] != 0 ? keep : NULL, keep, p, lse);
 }
 
 /* arg[0] k >= 1 */
-static void apply_localv(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                         float *scratch, float *lse)
+static void apply_localv(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n);
     if (degenerate(max, n, p, keep, lse))
         return;
     keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), scratch), keep);
-    softmax(s, n, max, sink, NULL, keep, p, lse);
+    softmax(s, n, max, sink, exps, NULL, keep, p, lse);
 }
 
 /* ------------------------------------------------------------------ sparse maps onto the simplex */
@@ -295,19 +314,19 @@ static void simplex(const float *s, int64_t n, double max, double slope, double 
                 sum += y;
             } else {
                 p[j] = (float)(y / sum);
-                keep[j] = p[j] > 0;
+                keep[j] = y > 0; /* a weight may be too small for a float and still be in the support */
             }
         }
     }
 }
 
 /* The largest K with K x_(K) > sum_(j<=K) x_(j) - 1, x = s - max in descending order; tau = (that sum - 1) / K. */
-static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                            float *scratch, float *lse)
+static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n), sum = 0, tau = -1;
     int64_t m;
-    (void)arg, (void)sink, (void)lse;
+    (void)exps, (void)arg, (void)sink, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
         return;
     m = candidates(s, n, max, 1, scratch);
@@ -325,12 +344,12 @@ static void apply_sparsemax(const float *s, int64_t n, const double *arg, float 
 /* With x = (s - max) / 2 in descending order: mean and sum of squares about it of the first k give tau_k; the support
    is the largest K with tau_K <= x_(K). The deviations are updated (Welford), never taken as a difference of squares.
    */
-static void apply_entmax15(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                           float *scratch, float *lse)
+static void apply_entmax15(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n), mean = 0, squares = 0, tau = -1;
     int64_t m;
-    (void)arg, (void)sink, (void)lse;
+    (void)exps, (void)arg, (void)sink, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
         return;
     m = candidates(s, n, max, 2, scratch);
@@ -362,12 +381,12 @@ static double entmax_sum(const float *v, int64_t m, double max, double slope, do
 
 /* arg[0] alpha > 1. The sum falls from at least 1 at tau = -1 to at most 1 at tau = -(1/n)^(alpha-1). Bisection runs on
    log(-tau): the relative precision of tau then does not suffer when many equal scores push it towards 0. */
-static void apply_entmax(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                         float *scratch, float *lse)
+static void apply_entmax(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double max = row_max(s, n), slope = arg[0] - 1, power = 1 / slope, lo, hi = 0;
     int64_t m;
-    (void)sink, (void)lse;
+    (void)exps, (void)sink, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
         return;
     m = candidates(s, n, max, 1 / slope, scratch);
@@ -387,22 +406,22 @@ static void apply_entmax(const float *s, int64_t n, const double *arg, float sin
 /* ------------------------------------------------------------------ key by key */
 
 /* arg[0] power of n. A NaN must not be taken for "not positive". */
-static void apply_relu(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                       float *scratch, float *lse)
+static void apply_relu(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double divisor = pow((double)n, arg[0]);
-    (void)sink, (void)scratch, (void)lse;
+    (void)exps, (void)sink, (void)scratch, (void)lse;
     for (int64_t j = 0; j < n; j++)
         p[j] = s[j] <= 0 ? 0 : (float)(s[j] / divisor);
     memset(keep, 1, (size_t)n);
 }
 
 /* arg[0] bias, used when arg[1] is 0; else the bias is -ln n */
-static void apply_sigmoid(const float *s, int64_t n, const double *arg, float sink, float *p, uint8_t *keep,
-                          float *scratch, float *lse)
+static void apply_sigmoid(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
+    uint8_t *keep, float *scratch, float *lse)
 {
     double bias = arg[1] != 0 ? -log((double)n) : arg[0];
-    (void)sink, (void)scratch, (void)lse;
+    (void)exps, (void)sink, (void)scratch, (void)lse;
     for (int64_t j = 0; j < n; j++)
         p[j] = (float)(1 / (1 + exp(-(s[j] + bias))));
     memset(keep, 1, (size_t)n);

@@ -3,7 +3,8 @@
 
    First the scores of the tile against every key that some row sees; then each row's visible scores go to the normaliser,
    which returns weights and the set of keys that it keeps; then the values of the kept keys only. Scratch is one tile of
-   rows: LANES x keys (many rows) or rows x keys (few), never lq x lk.
+   rows x keys, never lq x lk. Scores and weights lie row by row: a normaliser reads one row, and reading a column of a
+   lane tile instead would touch one cache line per score.
 
    Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own O(n) to O(n log n) per row, and
    2 dv flops per row for each key that some row of the tile keeps. */
@@ -20,12 +21,13 @@ typedef struct pruned {
     fv_task task;
     fv_place place[FVK_MAX_LANES];
     int n, thin;         /* rows; few enough for the rows family */
-    int width;           /* floats between neighbouring keys of s (lanes family), or 1 */
-    ptrdiff_t lds;       /* floats between neighbouring rows of s: 1 (lanes family), or the number of keys */
+    ptrdiff_t lds;       /* floats between neighbouring rows of s */
     int64_t keys;        /* of the tile */
+    const fv_span *span; /* where they come from, unless a bias hides single pairs */
+    size_t spans;
     int32_t *key;        /* [keys] */
     uint32_t *see, *kept; /* [keys]: rows that see it, rows that keep it */
-    float *s;            /* scores, then weights */
+    float *s;            /* s[row][lds]: scores, then weights */
     float *row, *p, *sort; /* one row: visible scores, weights, scratch */
     uint8_t *keep;
     float *qt, *ot, *kpos, *pack, *wide;
@@ -50,7 +52,7 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     x->key = carve(&at, keys * sizeof *x->key);
     x->see = carve(&at, keys * sizeof *x->see);
     x->kept = carve(&at, keys * sizeof *x->kept);
-    x->s = carve(&at, keys * width * sizeof(float));
+    x->s = carve(&at, (keys + 16) * width * sizeof(float));
     x->row = carve(&at, keys * sizeof(float));
     x->p = carve(&at, keys * sizeof(float));
     x->sort = carve(&at, 2 * keys * sizeof(float));
@@ -58,7 +60,7 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     x->qt = carve(&at, width * d * sizeof(float));
     x->ot = carve(&at, width * dv * sizeof(float));
     x->kpos = carve(&at, block * sizeof(float));
-    x->pack = carve(&at, block * width * sizeof(float));
+    x->pack = carve(&at, 2 * block * width * sizeof(float)); /* a block by key, and by row */
     x->wide = carve(&at, block * (d > dv ? d : dv) * sizeof(float));
     x->k = carve(&at, block * sizeof *x->k);
     x->v = carve(&at, block * sizeof *x->v);
@@ -76,16 +78,14 @@ size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const f
 static void find_keys(pruned *x)
 {
     fv_lane lane[FVK_MAX_LANES];
-    const fv_span *span;
-    size_t spans;
     for (int i = 0; i < x->n; i++)
         lane[i] = x->place[i].lane;
-    spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)x->n, 0, x->pattern, &span);
+    x->spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)x->n, 0, x->pattern, &x->span);
     x->keys = 0;
-    for (size_t i = 0; i < spans; i++)
-        for (int64_t j = span[i].lo; j < span[i].hi; j++) {
+    for (size_t i = 0; i < x->spans; i++)
+        for (int64_t j = x->span[i].lo; j < x->span[i].hi; j++) {
             x->key[x->keys] = (int32_t)j;
-            x->see[x->keys++] = (uint32_t)span[i].lanes;
+            x->see[x->keys++] = (uint32_t)x->span[i].lanes;
         }
 }
 
@@ -131,10 +131,12 @@ static void find_scores(pruned *x)
 {
     const fv_work *w = x->work;
     const int d = (int)w->problem.d;
-    float raw[FVK_MAX_LANES];
+    float raw[FVK_MAX_LANES], ones[FVK_MAX_LANES], *row[FVK_MAX_LANES];
+    for (int i = 0; i < FVK_MAX_LANES; i++)
+        ones[i] = 1;
     for (int64_t at = 0; at < x->keys; at += w->block) {
         int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
-        float *s = x->s + at * x->width;
+        float *s = x->thin ? x->s + at : x->pack;
         fetch(x, at, n);
         if (x->thin)
             w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k, n, s, x->lds);
@@ -144,6 +146,10 @@ static void find_scores(pruned *x)
         }
         if (w->softcap > 0 || w->alibi)
             edit_scores(x, at, n, s);
+        for (int i = 0; i < x->n; i++)
+            row[i] = x->s + i * x->lds + at;
+        if (!x->thin)
+            w->kernel.store(s, n, ones, row, x->n);
     }
 }
 
@@ -154,38 +160,57 @@ static void add_bias(pruned *x, int i)
         if (bias[x->key[j]] == -INFINITY)
             x->see[j] &= ~(1u << i);
         else
-            x->s[j * x->width + i * x->lds] += bias[x->key[j]];
+            x->s[i * x->lds + j] += bias[x->key[j]];
     }
+}
+
+/* Next stretch of the tile's keys from `at` on that row i either sees or does not see; returns its end. */
+static int64_t stretch(const pruned *x, int i, int64_t at, size_t *span, int *seen)
+{
+    if (x->work->has_bias) { /* key by key: a bias may hide single pairs */
+        *seen = x->see[at] >> i & 1;
+        return at + 1;
+    }
+    const fv_span *s = &x->span[(*span)++];
+    *seen = (int)(s->lanes >> i & 1);
+    return at + (s->hi - s->lo);
 }
 
 /* Row i: visible scores to weights. */
 static uint64_t normalise(pruned *x, int i)
 {
     const fv_work *w = x->work;
-    float *s = x->s + i * x->lds;
-    int64_t n = 0, at = 0;
+    float *s = x->s + i * x->lds, top = -INFINITY;
+    int64_t n = 0, at = 0, end;
+    size_t span = 0;
     uint64_t kept = 0;
+    int seen;
     float sink = w->sink ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY;
     add_bias(x, i);
-    x->top[i] = -INFINITY;
-    for (int64_t j = 0; j < x->keys; j++)
-        if (x->see[j] >> i & 1) {
-            x->row[n] = s[j * x->width];
-            if (!(x->row[n] <= x->top[i]))
-                x->top[i] = x->row[n];
-            n++;
-        }
+    for (int64_t j = 0; j < x->keys; j = end) {
+        end = stretch(x, i, j, &span, &seen);
+        if (seen)
+            memcpy(x->row + n, s + j, (size_t)(end - j) * sizeof *s);
+        n += seen ? end - j : 0;
+    }
+    for (int64_t j = 0; x->tensors->arguments->row_max && j < n; j++)
+        top = x->row[j] <= top ? top : x->row[j]; /* NaN stays */
+    x->top[i] = top;
     x->lse[i] = -INFINITY;
     if (n)
-        w->normaliser->apply(x->row, n, w->arg, sink, x->p, x->keep, x->sort, &x->lse[i]);
-    for (int64_t j = 0; j < x->keys; j++) {
-        float p = 0;
-        if (x->see[j] >> i & 1) {
-            p = x->p[at];
-            x->kept[j] |= (uint32_t)x->keep[at] << i;
-            kept += x->keep[at++];
+        w->normaliser->apply(x->row, n, w->arg, sink, w->kernel.exps, x->p, x->keep, x->sort, &x->lse[i]);
+    span = 0;
+    for (int64_t j = 0; j < x->keys; j = end) {
+        end = stretch(x, i, j, &span, &seen);
+        if (!seen) {
+            memset(s + j, 0, (size_t)(end - j) * sizeof *s);
+            continue;
         }
-        s[j * x->width] = p;
+        memcpy(s + j, x->p + at, (size_t)(end - j) * sizeof *s);
+        for (int64_t t = j; t < end; t++, at++) {
+            x->kept[t] |= (uint32_t)x->keep[at] << i;
+            kept += x->keep[at];
+        }
     }
     return kept;
 }
@@ -195,10 +220,13 @@ static void weigh(pruned *x)
 {
     const fv_work *w = x->work;
     const int dv = (int)w->problem.dv, lanes = w->kernel.lanes;
-    float ones[FVK_MAX_LANES];
+    float ones[FVK_MAX_LANES], *by_row = x->pack + (size_t)w->block * (size_t)lanes;
+    const void *row[FVK_MAX_LANES];
     int64_t j = 0;
     for (int i = 0; i < FVK_MAX_LANES; i++)
         ones[i] = 1;
+    for (int i = 0; i < x->n; i++)
+        row[i] = by_row + (size_t)i * (size_t)w->block;
     memset(x->ot, 0, (size_t)(x->thin ? ROWS : lanes) * (size_t)dv * sizeof(float));
     while (j < x->keys) {
         int n = 0;
@@ -207,18 +235,16 @@ static void weigh(pruned *x)
                 continue;
             fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, x->key[j], 1, 1, x->k + n, x->v + n);
             x->rows[n] = x->kept[j];
-            if (x->thin)
-                for (int r = 0; r < x->n; r++)
-                    x->pack[r * w->block + n] = x->s[r * x->lds + j];
-            else
-                memcpy(x->pack + (size_t)n * (size_t)lanes, x->s + j * lanes, (size_t)lanes * sizeof(float));
+            for (int i = 0; i < x->n; i++)
+                by_row[(size_t)i * (size_t)w->block + (size_t)n] = x->s[i * x->lds + j];
             n++;
         }
         if (!n)
             break;
         if (x->thin)
-            w->kernel.axpy(x->pack, w->block, x->n, n, (const void *const *)x->v, dv, x->rows, ones, x->ot, dv);
+            w->kernel.axpy(by_row, w->block, x->n, n, (const void *const *)x->v, dv, x->rows, ones, x->ot, dv);
         else {
+            w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
             widen(x, x->v, n, dv);
             w->kernel.pv(x->pack, n, (const void *const *)x->v, dv, x->rows, ones, x->ot);
         }
@@ -263,8 +289,7 @@ void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int
     x.n = fv_work_places(work, &x.task, x.task.unit, work->kernel.lanes, x.place, &key_class);
     x.thin = x.n <= ROWS && work->kernel.lanes > 2 * x.n;
     find_keys(&x);
-    x.width = x.thin ? 1 : work->kernel.lanes;
-    x.lds = x.thin ? x.keys : 1;
+    x.lds = (x.keys + 15) & ~(int64_t)15;
     for (int i = 0; i < x.n; i++)
         q[i] = fv_work_query(work, tensors, x.task.sequence, &x.place[i]);
     if (x.thin)

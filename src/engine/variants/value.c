@@ -128,8 +128,6 @@ static int has_word(const char *words, const char *value)
 static fovea_status read_integer(const reader *r, const char *value, size_t n)
 {
     int64_t number;
-    if (n == 0)
-        return refuse(r, value, n, "has an empty value");
     if (!fv_read_integer(value, n, &number))
         return refuse(r, value, n, "is not a whole number");
     if ((double)number < r->parameter->min || (double)number > r->parameter->max)
@@ -176,8 +174,8 @@ static fovea_status read_list(const reader *r, const char *value)
             snprintf(allowed, sizeof allowed, "exactly %u", least);
         else
             snprintf(allowed, sizeof allowed, "%u to %u", least, most);
-        return fv_error_set(r->err, FOVEA_ERROR_VALUE, "%s: %s= holds %u numbers: allowed %s", r->row->variant.name,
-                            r->parameter->name, count, allowed);
+        return fv_error_set(r->err, FOVEA_ERROR_VALUE, "%s: %s=%.100s holds %u number%s: allowed %s",
+                            r->row->variant.name, r->parameter->name, value, count, count == 1 ? "" : "s", allowed);
     }
     return FOVEA_OK;
 }

@@ -57,12 +57,13 @@ static fovea_status build_document(fv_builder *b)
 {
     const char *lengths = fovea_recipe_get(b->recipe, "lengths");
     int64_t sum = 0;
-    for (size_t i = 0, n = fv_list_count(lengths); i < n && sum <= b->shape->lk; i++)
-        sum += fv_list_at(lengths, i);
+    for (size_t i = 0, n = fv_list_count(lengths); i < n; i++)
+        if (__builtin_add_overflow(sum, fv_list_at(lengths, i), &sum))
+            sum = INT64_MAX;
     if (sum == b->shape->lk)
         return FOVEA_OK;
-    return fv_error_set(b->err, FOVEA_ERROR_SHAPE, "document: lengths=%.200s sum to %s lk=%lld: they must be equal",
-                        lengths, sum > b->shape->lk ? "more than" : "less than", (long long)b->shape->lk);
+    return fv_error_set(b->err, FOVEA_ERROR_SHAPE, "document: lengths=%.200s sum to %lld; they must sum to lk=%lld", lengths,
+                        (long long)sum, (long long)b->shape->lk);
 }
 
 static const fovea_parameter blockwindow[] = {

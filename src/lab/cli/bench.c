@@ -68,8 +68,8 @@ enum { READ_BYTES_MIN = 1 << 16, READ_BYTES_MAX = 1 << 28 };
 /* 0.1 s for each of three ceilings: long enough for the clock frequency to settle under vector load. */
 static const double ceiling_seconds = 0.1;
 
-/* The read bandwidth that counts is that of the memory the problem lives in between two runs: a block of the size of q, k,
-   v and o, within bounds. */
+/* The read bandwidth that counts is that of the memory the problem lives in between two runs: a block of the size of
+   q, k, v and o, within bounds. */
 static size_t working_set(const fovea_problem *p)
 {
     const double queries = (double)p->batch * (double)p->hq * (double)p->lq;

@@ -1,7 +1,7 @@
 /* fovea compare: attention variants side by side on one input: time, speed-up, work, and what they lose.
 
-   The baseline is always measured, and first. Errors and recall are against dense attention of the same problem: its causal
-   flag, scale and score edits, those that the baseline's SPEC sets among them. */
+   The baseline is always measured, and first. Errors and recall are against dense attention of the same problem: its
+   causal flag, scale and score edits, those that the baseline's SPEC sets among them. */
 #include "cli/lineup.h"
 
 #include "report/quantity.h"
@@ -85,7 +85,8 @@ static int flag(const fovea_recipe *recipe, const char *key)
     return text && strcmp(text, "0") != 0;
 }
 
-/* 1 when the SPEC sets the common parameter of that name; natten's `causal`, say, is its own and means something else. */
+/* 1 when the SPEC sets the common parameter of that name; natten's `causal`, say, is its own and means something
+   else. */
 static int sets_common(const fovea_recipe *recipe, const char *key)
 {
     const fovea_variant *row = fovea_recipe_variant(recipe);
@@ -95,8 +96,8 @@ static int sets_common(const fovea_recipe *recipe, const char *key)
     return fovea_recipe_is_set(recipe, key);
 }
 
-/* Score edits of the baseline's SPEC ("dense:causal") become the problem's, so that all variants and the reference answer
-   the same question. */
+/* Score edits of the baseline's SPEC ("dense:causal") become the problem's, so that all variants and the reference
+   answer the same question. */
 static void adopt_edits(const fovea_recipe *baseline, fovea_problem *problem)
 {
     if (sets_common(baseline, "causal"))

@@ -14,11 +14,13 @@ typedef struct lineup {
     int has_baseline;       /* the first one is */
 } lineup;
 
-/* Parses and appends one SPEC; one that says the same as an earlier one is left out. EXIT_DONE, or the line is printed. */
+/* Parses and appends one SPEC; one that says the same as an earlier one is left out. EXIT_DONE, or the line is
+   printed. */
 int lineup_add(const cli *c, fovea_context *context, const char *spec, lineup *l);
 /* The same, but a SPEC that does not fit the problem's shape (too few blocks, lq not lk) is left out with a remark. */
 int lineup_add_if_it_fits(const cli *c, fovea_context *context, const char *spec, const fovea_problem *problem, lineup *l);
-/* Plans, checks memory, runs. Uses --repeat, --budget and --rows, with a progress bar. *sampled: rows checked per head. */
+/* Plans, checks memory, runs. Uses --repeat, --budget and --rows, with a progress bar. *sampled: rows checked per
+   head. */
 int lineup_measure(const cli *c, fovea_context *context, const source *s, lineup *l, int64_t *sampled);
 void lineup_free(lineup *l);
 

@@ -1,4 +1,5 @@
-/* A progress bar on standard error, for people only: on a terminal, not with --quiet, and not before a second has passed. */
+/* A progress bar on standard error, for people only: on a terminal, not with --quiet, and not before a second has
+   passed. */
 #ifndef FV_LAB_CLI_PROGRESS_H
 #define FV_LAB_CLI_PROGRESS_H
 #include "cli/cli.h"

@@ -20,8 +20,8 @@ typedef struct source {
 /* Layout of tensors in memory: [batch, head, token, dim] or [batch, token, head, dim]. */
 typedef enum source_layout { SOURCE_BHLD, SOURCE_BLHD } source_layout;
 
-/* From --sample [NAME], --qkv, --q --k --v or --shape, of which one must be given. EXIT_DONE, or the line is printed and
-   the exit code returned. Free with source_free. */
+/* From --sample [NAME], --qkv, --q --k --v or --shape, of which one must be given. EXIT_DONE, or the line is printed
+   and the exit code returned. Free with source_free. */
 int source_open(const cli *c, source *s);
 /* From one text of --shape; the command needs --synthetic, --seed, --dtype, --causal and --scale. */
 int source_open_shape(const cli *c, const char *text, source_layout layout, source *s);

@@ -23,7 +23,7 @@ typedef struct clock_race {
     int (*run)(void *user, unsigned runner); /* nonzero stops the race */
     void *user;
     unsigned rounds;   /* timed rounds wanted, at least 1 */
-    double seconds;    /* no new round begins after so many seconds; the first three always run (or `rounds`, if fewer) */
+    double seconds;    /* no new round begins after so many seconds, except the first CLOCK_ROUNDS_MIN */
     void (*progress)(void *user, unsigned done, unsigned all); /* after each run; may be NULL */
 } clock_race;
 

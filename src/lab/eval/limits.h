@@ -9,9 +9,9 @@ typedef struct limits {
     double read; /* GB/s (10^9) of reading memory */
 } limits;
 
-/* Of the context's instruction set and as many threads as the context has, all at once. `bytes` is the working set that is
-   read, shared out over the threads: with the bytes of a problem the bandwidth is that of the cache level that the problem
-   lives in. Takes about 3 * seconds. */
+/* Of the context's instruction set and as many threads as the context has, all at once. `bytes` is the working set
+   that is read, shared out over the threads: with the bytes of a problem the bandwidth is that of the cache level
+   that the problem lives in. Takes about 3 * seconds. */
 limits limits_measure(const fovea_context *context, size_t bytes, double seconds);
 
 /* The larger of each: a disturbed measurement is always too low. */
@@ -23,8 +23,8 @@ typedef struct limits_verdict {
     double percent;    /* lower bound of the time / the time, in percent; NaN when unknown */
 } limits_verdict;
 
-/* The larger of flops / peak and bytes / bandwidth is the lower bound of the time. uses_bf16: the kernel multiplies by bf16
-   dot products, so that its peak is limits->bf16. */
+/* The larger of flops / peak and bytes / bandwidth is the lower bound of the time. uses_bf16: the kernel multiplies
+   by bf16 dot products, so that its peak is limits->bf16. */
 limits_verdict limits_judge(const limits *l, double flops, double bytes, int uses_bf16, double ns);
 
 /* 1 when a kernel name ("fvk_qk_bf16__avx512_bf16") is of an instruction set with a bf16 dot product. */

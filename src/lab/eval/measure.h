@@ -1,7 +1,7 @@
 /* Several variants on one problem: planned, run, timed in turn, and held against dense attention in double.
 
-   measure_create plans everything, so that whatever can fail fails before time is spent; measure_bytes says what measure_run
-   will allocate; measure_run allocates workspace and output once, shared by all variants, then
+   measure_create plans everything, so that whatever can fail fails before time is spent; measure_bytes says what
+   measure_run will allocate; measure_run allocates workspace and output once, shared by all variants, then
      1. computes the reference on the sampled rows (reference.h), for the problem's own causal flag and score edits;
      2. runs each variant once on all rows: errors of the sampled rows of that output, count of kept pairs;
      3. runs each variant on the sampled rows alone with a mask: recall. The mask is [batch, hq, sampled rows, lk], the
@@ -33,7 +33,8 @@ typedef struct measure_result {
 
 typedef struct measure measure;
 
-/* Input and recipes are borrowed until measure_destroy. On failure *culprit (may be NULL) is the index of the recipe. */
+/* Input and recipes are borrowed until measure_destroy. On failure *culprit (may be NULL) is the index of the
+   recipe. */
 fovea_status measure_create(fovea_context *context, const measure_input *input, const fovea_recipe *const *recipes,
                             unsigned count, measure **m, unsigned *culprit, fovea_error *err);
 void measure_destroy(measure *m); /* NULL is fine */

@@ -114,9 +114,9 @@ static void needle_query(uint64_t seed, const synthetic_shape *shape, int64_t b,
 
 /* ------------------------------------------------------------------ sinks and local
 
-   Element 0 marks the sinks. Elements 1 .. 2F are F pairs (cos w x, sin w x) of a token's position x, with w from 1 down to
-   1/128: the product of two tokens is the sum of cos(w distance), which falls by about 1/F each time the distance passes
-   one more 1/w. The rest is noise. */
+   Element 0 marks the sinks. Elements 1 .. 2F are F pairs (cos w x, sin w x) of a token's position x, with w from 1
+   down to 1/128: the product of two tokens is the sum of cos(w distance), which falls by about 1/F each time the
+   distance passes one more 1/w. The rest is noise. */
 
 enum { SINK_KEYS = 4, PAIRS_MAX = 16 };
 

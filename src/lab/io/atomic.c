@@ -76,7 +76,9 @@ static int open_existing(atomic_file *f, const struct stat *st, char *why)
         return io_fail(why, IO_INVALID, f->path, "is a socket or block device; allowed: file, FIFO, character device");
     if (faccessat(AT_FDCWD, f->path, W_OK, AT_EACCESS))
         return io_fail_system(why, f->path, "cannot be overwritten", errno);
-    f->target = realpath(f->path, NULL);
+    struct stat link;
+    int linked = !lstat(f->path, &link) && S_ISLNK(link.st_mode);
+    f->target = linked ? realpath(f->path, NULL) : strdup(f->path);
     if (!f->target)
         return io_fail_system(why, f->path, "cannot be overwritten", errno);
     int code = open_temporary(f, why);

@@ -1,6 +1,6 @@
-/* The bytes of an input file. Large regular files are mapped read-only; small ones, pipes and devices are read, and never
-   further than a parser asks, so that an endless stream or an invented length costs no memory. A mapped file must not be
-   shortened by somebody else while it is in use: the system then ends the process (SIGBUS). */
+/* The bytes of an input file. Large regular files are mapped read-only; small ones, pipes and devices are read, never
+   further than a parser asks, so that an endless stream or an invented length costs no memory. A mapped file must not
+   be shortened by somebody else while it is in use: the system then ends the process (SIGBUS). */
 #ifndef FV_LAB_IO_BYTES_H
 #define FV_LAB_IO_BYTES_H
 #include "io/tensor.h"

@@ -62,7 +62,7 @@ int io_fail(char *why, int code, const char *path, const char *format, ...)
 
 int io_fail_system(char *why, const char *path, const char *what, int error)
 {
-    int exhausted = error == ENOMEM || error == ENOSPC || error == EDQUOT || error == EFBIG ||
-                    error == EMFILE || error == ENFILE;
+    int exhausted =
+        error == ENOMEM || error == ENOSPC || error == EDQUOT || error == EFBIG || error == EMFILE || error == ENFILE;
     return io_fail(why, exhausted ? IO_RESOURCE : IO_INVALID, path, "%s: %s", what, strerror(error));
 }

@@ -6,8 +6,8 @@
      header   a Python dict literal, {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, then blanks
      data     to the end of the file
 
-   The reader takes what Python would take of that literal (any order of keys, blanks, a trailing comma, either quote) and
-   nothing else. Data must be exactly as long as the shape says. '|i1' and '|b1' are handed on as bytes: masks.
+   The reader takes what Python would take of that literal (any order of keys, blanks, a trailing comma, either quote)
+   and nothing else. Data must be exactly as long as the shape says. '|i1' and '|b1' are handed on as bytes: masks.
    The writer's bytes are those of numpy.save. */
 #include "io/atomic.h"
 #include "io/bytes.h"
@@ -115,8 +115,8 @@ static int read_descr(header *h)
         return io_fail(h->why, IO_INVALID, h->path,
                        "descr '%s': float64 is not accepted; convert to float32 or float16", text);
     for (int i = 0; i < DESCRIPTIONS; i++) {
-        int order = text[0] == '<' || text[0] == '=' ||
-                    (text[0] == '|' && tensor_type_bytes(descriptions[i].type) == 1);
+        int order =
+            text[0] == '<' || text[0] == '=' || (text[0] == '|' && tensor_type_bytes(descriptions[i].type) == 1);
         if (order && !strcmp(text + 1, descriptions[i].name)) {
             h->t.type = descriptions[i].type;
             return IO_OK;
@@ -229,7 +229,8 @@ static int find_header(bytes *b, size_t *at, size_t *end, char *why)
     if (memcmp(b->data, "\x93NUMPY", 6))
         return io_fail(why, IO_INVALID, b->path,
                        "is not a .npy file: it starts with the bytes %02x %02x %02x %02x %02x %02x instead of "
-                       "93 4e 55 4d 50 59", b->data[0], b->data[1], b->data[2], b->data[3], b->data[4], b->data[5]);
+                       "93 4e 55 4d 50 59",
+                       b->data[0], b->data[1], b->data[2], b->data[3], b->data[4], b->data[5]);
     unsigned major = b->data[6], minor = b->data[7];
     if (major < 1 || major > 3 || minor)
         return io_fail(why, IO_INVALID, b->path, ".npy version %u.%u is not known; allowed: 1.0, 2.0, 3.0", major,
@@ -327,7 +328,7 @@ static size_t make_header(const tensor *t, char head[HEADER_ROOM])
     size_t spare = 0;
     if (t->rank)
         spare = (size_t)(GROWTH_DIGITS - snprintf(NULL, 0, "%lld", (long long)t->dim[0]));
-    size_t text = n + spare + 1; /* with the line break */
+    size_t text = n + spare + 1;                        /* with the line break */
     size_t total = text + ALIGNMENT - text % ALIGNMENT; /* at least one blank: numpy's sum never pads by 0 */
     memset(head + n, ' ', total - 1 - n);
     head[total - 1] = '\n';

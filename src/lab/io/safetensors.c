@@ -4,9 +4,10 @@
      n bytes  JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..., "__metadata__": {...}}
      data     offsets count from here; together the tensors cover it without overlap or hole
 
-   Opening a file checks every entry, so that no tensor of a damaged file is served. Element types that this program does
-   not read may stand beside the wanted tensor; asking for them is an error.
-   The writer keeps the given order in the header and lays the data out by falling element size, which aligns each tensor. */
+   Opening a file checks every entry, so that no tensor of a damaged file is served. Element types that this program
+   does not read may stand beside the wanted tensor; asking for them is an error.
+   The writer keeps the given order in the header and lays the data out by falling element size, which aligns each
+   tensor. */
 #include "io/atomic.h"
 #include "io/bytes.h"
 #include "io/fail.h"
@@ -36,10 +37,12 @@ static const struct element {
     int readable;
     tensor_type type;
 } elements[] = {
-    {"F32", 4, 1, TENSOR_F32}, {"F16", 2, 1, TENSOR_F16}, {"BF16", 2, 1, TENSOR_BF16}, {"U8", 1, 1, TENSOR_U8},
-    {"BOOL", 1, 1, TENSOR_U8}, {"I32", 4, 1, TENSOR_I32}, {"I64", 8, 1, TENSOR_I64},   {"F64", 8, 0, 0},
-    {"U64", 8, 0, 0},          {"U32", 4, 0, 0},          {"U16", 2, 0, 0},            {"I16", 2, 0, 0},
-    {"I8", 1, 0, 0},           {"F8_E5M2", 1, 0, 0},      {"F8_E4M3", 1, 0, 0},        {"C64", 8, 0, 0},
+    {"F32", 4, 1, TENSOR_F32}, {"F16", 2, 1, TENSOR_F16}, {"BF16", 2, 1, TENSOR_BF16},
+    {"U8", 1, 1, TENSOR_U8},   {"BOOL", 1, 1, TENSOR_U8}, {"I32", 4, 1, TENSOR_I32},
+    {"I64", 8, 1, TENSOR_I64}, {"F64", 8, 0, 0},          {"U64", 8, 0, 0},
+    {"U32", 4, 0, 0},          {"U16", 2, 0, 0},          {"I16", 2, 0, 0},
+    {"I8", 1, 0, 0},           {"F8_E5M2", 1, 0, 0},      {"F8_E4M3", 1, 0, 0},
+    {"C64", 8, 0, 0},
 };
 
 typedef struct entry {
@@ -197,10 +200,12 @@ static int read_entry(const archive *a, entry *e, const char *name, json_t *valu
     e->name = name;
     if (!json_is_object(value))
         return refuse_entry(a, e, "is not an object with dtype, shape and data_offsets");
-    json_object_foreach(value, key, member) {
+    json_object_foreach(value, key, member)
+    {
         if (strcmp(key, keys[0]) && strcmp(key, keys[1]) && strcmp(key, keys[2]))
             return io_fail(a->why, IO_INVALID, a->file.path,
-                           "tensor '%.60s' has the unknown key '%.40s'; allowed: dtype, shape, data_offsets", name, key);
+                           "tensor '%.60s' has the unknown key '%.40s'; allowed: dtype, shape, data_offsets", name,
+                           key);
     }
     e->dtype = json_string_value(json_object_get(value, "dtype"));
     if (!e->dtype)
@@ -220,7 +225,8 @@ static int check_metadata(const archive *a, json_t *metadata)
     json_t *value;
     if (!json_is_object(metadata))
         return io_fail(a->why, IO_INVALID, a->file.path, "__metadata__ is not an object");
-    json_object_foreach(metadata, key, value) {
+    json_object_foreach(metadata, key, value)
+    {
         if (!json_is_string(value))
             return io_fail(a->why, IO_INVALID, a->file.path, "__metadata__ has a value for '%.60s' that is no text",
                            key);
@@ -235,9 +241,10 @@ static int read_entries(archive *a)
     a->entries = calloc(json_object_size(a->header) + 1, sizeof *a->entries);
     if (!a->entries)
         return io_fail(a->why, IO_RESOURCE, a->file.path, "no memory for %zu entries", json_object_size(a->header));
-    json_object_foreach(a->header, name, value) {
-        int code = strcmp(name, metadata_key) ? read_entry(a, &a->entries[a->count++], name, value)
-                                              : check_metadata(a, value);
+    json_object_foreach(a->header, name, value)
+    {
+        int code =
+            strcmp(name, metadata_key) ? read_entry(a, &a->entries[a->count++], name, value) : check_metadata(a, value);
         if (code != IO_OK)
             return code;
     }
@@ -280,8 +287,8 @@ static int check_coverage(archive *a)
     if (code != IO_OK)
         return code;
     if (a->file.count < end)
-        return io_fail(a->why, IO_INVALID, a->file.path, "data is truncated: %zu bytes are there, data_offsets need %zu",
-                       a->file.count - a->data, place);
+        return io_fail(a->why, IO_INVALID, a->file.path,
+                       "data is truncated: %zu bytes are there, data_offsets need %zu", a->file.count - a->data, place);
     if (a->file.count > end)
         return io_fail(a->why, IO_INVALID, a->file.path, "data is followed by other bytes: data_offsets end at %zu",
                        place);

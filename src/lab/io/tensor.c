@@ -18,8 +18,7 @@ const char *tensor_type_name(tensor_type type)
 size_t tensor_type_bytes(tensor_type type)
 {
     static const unsigned char sizes[] = {
-        [TENSOR_F32] = 4, [TENSOR_F16] = 2, [TENSOR_BF16] = 2,
-        [TENSOR_U8] = 1,  [TENSOR_I32] = 4, [TENSOR_I64] = 8,
+        [TENSOR_F32] = 4, [TENSOR_F16] = 2, [TENSOR_BF16] = 2, [TENSOR_U8] = 1, [TENSOR_I32] = 4, [TENSOR_I64] = 8,
     };
     return sizes[type];
 }

@@ -24,17 +24,19 @@ enum { FVK_MAX_LANES = 32, FVK_MAX_ROWS = 8 };
 
 /* qt[t][LANES] = scale * q[lane][t], t < d; lanes >= n are 0. q by dtype. */
 typedef void fvk_pack_fn(const void *const *q, int n, int d, float scale, float *qt);
-/* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s). next_k: nk_next rows to
-   prefetch (may be NULL with 0), v: nk rows of values that will be read after (may be NULL). */
+/* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s), in
+   which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows to prefetch, or NULL; v: nk rows of values
+   that will be read after, to prefetch, or NULL. */
 typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
                        const void *const *next_k, const void *const *v, int dv);
-/* The same on bf16 keys and qt made by a bf16 pair pack (avx512_bf16): scores are multiplied by scale. */
+/* The same on bf16 keys and qt made by pack_pair: qt[t / 2][lane][t % 2], bf16, 0 for lanes >= n and behind an odd d. Scores are
+   multiplied by scale. */
 typedef void fvk_qk_pair_fn(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale, float *s,
                             float *mx);
 typedef void fvk_pack_pair_fn(const void *const *q, int n, int d, void *qt);
 /* Hides pairs of a block of finished scores and takes its maximum: mx as above. */
 typedef void fvk_hide_fn(float *s, int nk, const uint32_t *rows, float *mx);
-/* s -> exp2(s - m'), m' = max(m, mx); l = l exp2(m - m') + sum; alpha = exp2(m - m'); m = m'. */
+/* s -> exp2(s - m'), m' = max(m, mx); l = l exp2(m - m') + sum; alpha = exp2(m - m'), 0 while m' is FVK_HIDDEN; m = m'. */
 typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *l, float *alpha);
 /* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. */
 typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
@@ -42,9 +44,9 @@ typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, con
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
 /* End of the softmax of a tile: r[lane] = what ot is multiplied by, lse[lane] in nats (may be NULL). sink: logit per lane
-   in log2 units, or NULL. A lane without keys (m = FVK_HIDDEN) gets r = 0 and lse = -inf. */
+   in log2 units (FVK_HIDDEN for none), or NULL. A lane without keys (l = 0) gets r = 0 and lse = -inf. */
 typedef void fvk_finish_fn(const float *m, const float *l, const float *sink, float *r, float *lse);
-/* Score edits in natural units: s = x (log2 e when unit2) with x = cap tanh(s / cap) when cap > 0, then
+/* Score edits in natural units: s = x unit with x = cap tanh(s / cap) when cap > 0, then
    - slope[lane] |pos[lane] - kpos[j]| when slope is not NULL. */
 typedef struct fvk_edit {
     float cap;          /* 0: none */
@@ -57,7 +59,7 @@ typedef void fvk_edit_fn(float *s, int nk, const fvk_edit *edit);
 /* out[j][ld] = float(row[j][t]), t < d. */
 typedef void fvk_widen_fn(const void *const *row, int n, int d, float *out, ptrdiff_t ld);
 
-/* Rows family, n <= FVK_MAX_ROWS. s[r * lds + j] = sum_t q[r * ldq + t] k[j][t]. `ahead`: bytes to prefetch ahead. */
+/* Rows family, n <= FVK_MAX_ROWS. s[r * lds + j] = sum_t q[r * ldq + t] k[j][t]. */
 typedef void fvk_dot_fn(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds);
 /* o[r * ldo + c] = alpha[r] o + sum_j p[r * ldp + j] v[j][c]; alpha NULL overwrites. */
 typedef void fvk_axpy_fn(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
@@ -70,7 +72,8 @@ typedef fvk_edit_fn fvk_row_edit_fn;
 /* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential: for normalisers outside the hot loop. */
 typedef void fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
 
-/* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading (read). */
+/* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading
+   whole KiB (read). */
 typedef double fvk_peak_fn(uint64_t n);
 typedef double fvk_read_fn(const void *block, size_t bytes);
 

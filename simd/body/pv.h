@@ -79,10 +79,7 @@ void FVK(store_f32)(const float *ot, int dv, const float *r, float *const *o, in
             vf x[VL];
             int w = dv - t < VL ? dv - t : VL;
             for (int i = 0; i < VL; i++)
-                /* an empty row has r = 0: its output is 0 whatever the accumulator holds */
-                x[i] = i < w ? v_select(v_eq(c, v_zero()), v_zero(),
-                                        v_mul(c, v_load(ot + (size_t)(t + i) * LANES + v * VL)))
-                             : v_zero();
+                x[i] = i < w ? v_mul(c, v_load(ot + (size_t)(t + i) * LANES + v * VL)) : v_zero();
             v_transpose(x);
             for (int i = 0; i < VL && v * VL + i < n; i++) {
                 if (w == VL)

@@ -7,7 +7,7 @@
    - "rows": the head dimension rides in the lanes, for few query rows per key/value head. Scores are s[row][key].
 
    Scores are in units of log2 (q carries scale * log2 e) wherever exp2 follows.
-   FVK_HIDDEN marks a score that no softmax may count; it is finite, so that differences never give NaN.
+   FVK_HIDDEN, -infinity, marks a score that no softmax may count.
    `rows` arguments: bit n of rows[j] says that lane (or row) n sees key j; NULL means that all do. A hidden pair
    contributes nothing even when key or value hold NaN.
    Nothing beyond the d or dv elements of a row, or the nk rows, is read. */
@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FVK_HIDDEN (-1e30f)
+#define FVK_HIDDEN (-__builtin_inff())
+#define FVK_LOWEST (-3.4e38f) /* where a finite bias in units of log2 saturates; its lse is -FLT_MAX */
 #define FVK_LOG2E 1.44269504088896340736
 #define FVK_LN2 0.693147180559945309417
 
@@ -93,7 +94,7 @@ typedef struct fvk_row {
     fvk_dtype dtype;
     fvk_isa isa;
     int lanes; /* lanes family: LANES; rows family: 0 */
-    int mr;    /* keys per micro-tile; rows family: 0 */
+    int mr;    /* keys (pv: value columns) per micro-tile; rows family: 0 */
     const char *tile; /* mr x lanes, as text */
     const char *tolerance, *note;
     void (*fn)(void);

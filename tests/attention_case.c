@@ -249,7 +249,7 @@ void case_set_output(attention_case *c, fovea_strides strides, size_t elements)
     allocate_outputs(c, elements, c->rows);
 }
 
-static void lay_canary(attention_case *c)
+void case_lay_canary(attention_case *c)
 {
     memset(c->o, 0xff, (c->o_count + GUARD) * sizeof *c->o); /* NaN: what is not written is seen */
     memset(c->lse, 0xff, (c->rows + GUARD) * sizeof *c->lse);
@@ -313,7 +313,7 @@ fovea_status case_try(attention_case *c, const char *spec, attention_run run, fo
     fovea_recipe *recipe = NULL;
     fovea_plan *plan = NULL;
     fovea_status status;
-    lay_canary(c);
+    case_lay_canary(c);
     status = fovea_context_create(&options, &context, err);
     if (!status)
         status = fovea_recipe_parse(context, spec, &recipe, err);

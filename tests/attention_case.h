@@ -67,7 +67,9 @@ void case_add_sinks(attention_case *c, draw *d);
 void case_set_rows(attention_case *c, int64_t n, const int64_t *rows);
 void case_set_output(attention_case *c, fovea_strides strides, size_t elements);
 
-/* Fills the outputs with a canary and executes; the status is the first failure. */
+/* Fills the outputs and what lies behind them with a canary. */
+void case_lay_canary(attention_case *c);
+/* Lays the canary and executes; the status is the first failure. */
 fovea_status case_try(attention_case *c, const char *spec, attention_run run, fovea_error *err);
 /* The same; anything but success fails the test. Elements behind the outputs must keep their canary. */
 void case_run(attention_case *c, const char *spec, attention_run run);

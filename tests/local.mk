@@ -53,11 +53,14 @@ tests_threads_LDADD = $(PLAIN_LIBS)
 
 # Oracles and other sources that several test programs compile in.
 TEST_FILES = \
+	tests/attention_case.h \
 	tests/io_folder.h \
 	tests/pattern_scratch.h \
 	tests/recipe_env.h \
+	tests/ref/attention_ref.h \
 	tests/ref/normalise_ref.h \
 	tests/ref/pattern_ref.h \
+	tests/kit/README.md \
 	tests/kit/cases.py \
 	tests/kit/check.py \
 	tests/kit/errors.py \
@@ -71,6 +74,22 @@ TEST_FILES = \
 UNIT_TESTS =
 if BUILD_UNIT_TESTS
 # (unit programs: begin)
+UNIT_TESTS += tests/arguments.unit
+tests_arguments_unit_SOURCES = tests/arguments.c tests/attention_case.c
+tests_arguments_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_arguments_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/attention.unit
+tests_attention_unit_SOURCES = tests/attention.c tests/attention_case.c
+tests_attention_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_attention_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/attention_hidden.unit
+tests_attention_hidden_unit_SOURCES = tests/attention_hidden.c tests/attention_case.c
+tests_attention_hidden_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_attention_hidden_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/attention_layout.unit
+tests_attention_layout_unit_SOURCES = tests/attention_layout.c tests/attention_case.c
+tests_attention_layout_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_attention_layout_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/command_line.unit
 tests_command_line_unit_SOURCES = tests/command_line.c
 tests_command_line_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -99,6 +118,10 @@ UNIT_TESTS += tests/measure.unit
 tests_measure_unit_SOURCES = tests/measure.c
 tests_measure_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_measure_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/memory.unit
+tests_memory_unit_SOURCES = tests/memory.c tests/attention_case.c
+tests_memory_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_memory_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/normalise.unit
 tests_normalise_unit_SOURCES = tests/normalise.c tests/ref/normalise_ref.c
 tests_normalise_unit_CPPFLAGS = $(UNIT_CPPFLAGS)

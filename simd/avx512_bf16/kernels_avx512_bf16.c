@@ -28,7 +28,7 @@ void fvk_pack_pair_bf16__avx512_bf16(const void *const *q, int n, int d, void *o
         }
 }
 
-/* Registers: 24 accumulators, 2 query vectors, 1 broadcast. Bound: V_MR * V_TILE vdpbf16ps per pair of t. */
+/* Registers: 16 accumulators, 2 query vectors, 1 broadcast. Bound: V_MR * V_TILE vdpbf16ps per pair of t. */
 FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, const uint32_t *rows, vf scale, float *s,
                             vf *mx, const int mr)
 {
@@ -84,10 +84,6 @@ void fvk_qk_pair_bf16__avx512_bf16(const void *qt, int d, const void *const *k, 
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR)
         qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, V_MR);
-    if (j + 8 <= nk) {
-        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, 8);
-        j += 8;
-    }
     if (j + 4 <= nk) {
         qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, 4);
         j += 4;

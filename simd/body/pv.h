@@ -1,10 +1,10 @@
 /* pv: weighted values of a block, ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c], j ascending, one fma
-   each. Contract: kernel.h. Micro-tile V_MR columns x V_TILE vectors; values by broadcast, so any row stride costs the
-   same. Bound: V_MR * V_TILE fma per key. */
+   each. Contract: kernel.h. Micro-tile V_MC columns x V_TILE vectors; values by broadcast, so any row stride costs the
+   same. Bound: V_MC * V_TILE fma per key. */
 FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
                        float *ot, const int mr)
 {
-    vf acc[V_MR][V_TILE];
+    vf acc[V_MC][V_TILE];
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
@@ -45,17 +45,17 @@ FV_INLINE void pv_columns(const float *p, int nk, const void *const *v, int dv, 
                           float *ot)
 {
     int c = 0;
-    for (; c + V_MR <= dv; c += V_MR)
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MR);
-    if (V_MR > 8 && c + 8 <= dv) {
+    for (; c + V_MC <= dv; c += V_MC)
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MC);
+    if (V_MC > 8 && c + 8 <= dv) {
         pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 8);
         c += 8;
     }
-    if (V_MR > 4 && c + 4 <= dv) {
+    if (V_MC > 4 && c + 4 <= dv) {
         pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 4);
         c += 4;
     }
-    if (V_MR > 2 && c + 2 <= dv) {
+    if (V_MC > 2 && c + 2 <= dv) {
         pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 2);
         c += 2;
     }

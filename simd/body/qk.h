@@ -60,10 +60,6 @@ void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uin
         const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
         qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, next, v ? v + j : NULL, dv, V_MR);
     }
-    if (V_MR > 8 && j + 8 <= nk) {
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 8);
-        j += 8;
-    }
     if (V_MR > 4 && j + 4 <= nk) {
         qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 4);
         j += 4;

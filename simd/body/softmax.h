@@ -1,3 +1,5 @@
+#include <float.h>
+
 /* Online softmax of a score block in place, one pass: load, exp2, store, add. Two keys at a time give independent chains.
    Cost: about 8 vector operations per VL scores. */
 FV_INLINE vf softmax_reference(vf m)
@@ -50,9 +52,11 @@ void FVK(finish_f32)(const float *m, const float *l, const float *sink, float *r
             top = high;
         }
         v_store(r + n * VL, v_select(empty, v_zero(), v_div(scale, sum)));
-        if (lse)
-            v_store(lse + n * VL, v_select(empty, v_set1(-INFINITY),
-                                           v_fma(top, v_set1((float)FVK_LN2), v_log(sum))));
+        if (lse) {
+            vf x = v_fma(top, v_set1((float)FVK_LN2), v_log(sum));
+            x = v_select(v_eq(top, v_set1(FVK_LOWEST)), v_set1(-FLT_MAX), x);
+            v_store(lse + n * VL, v_select(empty, v_set1(-INFINITY), x));
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 
 #define V_ISA avx2
 #define V_HAS_FMA 1
-enum { VL = 8, V_TILE = 3, V_MR = 4 };
+enum { VL = 8, V_TILE = 3, V_MR = 4, V_MC = 4 };
 
 typedef __m256 vf;
 typedef __m256 vm;
@@ -82,7 +82,7 @@ static inline vf v_scale2(vf p, vf n)
     __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
     return _mm256_mul_ps(p, _mm256_castsi256_ps(e));
 }
-#define V_EXP2_CLAMP 1
+#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 

@@ -8,7 +8,7 @@
 
 #define V_ISA avx512
 #define V_HAS_FMA 1
-enum { VL = 16, V_TILE = 2, V_MR = 12 }; /* floats per vector, vectors per lane tile, keys per micro-tile */
+enum { VL = 16, V_TILE = 2, V_MR = 8, V_MC = 12 };
 
 typedef __m512 vf;
 typedef __mmask16 vm;
@@ -61,7 +61,7 @@ static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
 /* p(f) 2^n, n integral; round splits x = n + f, abs(f) <= 1/2 */
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, 8); }
 static inline vf v_scale2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
-#define V_EXP2_CLAMP 0
+#define V_EXP2_LEAST (-200.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 

@@ -6,7 +6,7 @@
 
 #define V_ISA generic
 #define V_HAS_FMA 0
-enum { VL = 4, V_TILE = 2, V_MR = 4 };
+enum { VL = 4, V_TILE = 2, V_MR = 4, V_MC = 4 };
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vm __attribute__((vector_size(16)));
@@ -83,7 +83,7 @@ static inline vf v_scale2(vf p, vf n)
     vm e = (vm)(n + v_set1(12582912.0f)) - 0x4b400000;
     return p * (vf)((e + 127) << 23);
 }
-#define V_EXP2_CLAMP 1
+#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline void v_transpose(vf r[4])

@@ -7,7 +7,7 @@
 
 #define V_ISA neon
 #define V_HAS_FMA 1
-enum { VL = 4, V_TILE = 4, V_MR = 4 };
+enum { VL = 4, V_TILE = 4, V_MR = 4, V_MC = 4 };
 
 typedef float32x4_t vf;
 typedef uint32x4_t vm;
@@ -77,7 +77,7 @@ static inline vf v_scale2(vf p, vf n)
     int32x4_t e = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23);
     return vmulq_f32(p, vreinterpretq_f32_s32(e));
 }
-#define V_EXP2_CLAMP 1
+#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline void v_transpose(vf r[4])

@@ -8,7 +8,7 @@
 
 #define V_ISA scalar
 #define V_HAS_FMA 0
-enum { VL = 1, V_TILE = 8, V_MR = 1 };
+enum { VL = 1, V_TILE = 8, V_MR = 1, V_MC = 1 };
 
 typedef float vf;
 typedef int vm;
@@ -50,7 +50,7 @@ static inline vf v_scale2(vf p, vf n)
 {
     return n == n ? p * half_bits_float((uint32_t)((int32_t)n + 127) << 23) : p;
 }
-#define V_EXP2_CLAMP 1
+#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { (void)p; }
 static inline void v_prefetch2(const void *p) { (void)p; }
 static inline void v_transpose(vf r[1]) { (void)r; }

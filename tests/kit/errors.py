@@ -168,7 +168,7 @@ def structure():
                        ("crisscross:size=8", ("8", "1 number")), ("natten:size=2+4,kernel=2,causal=1+0+1", ("1+0+1", "3"))):
         yield Bad("shape/" + spec, spec, [says])
     mask = np.ones((1, 2, 2), np.uint8)
-    for name, array in (("rank 2", mask[0]), ("wrong size", np.ones((1, 3, 2), np.uint8)), ("heads", np.ones((3, 2, 2), np.uint8)),
+    for name, array in (("rank 1", mask[0, 0]), ("wrong size", np.ones((1, 3, 2), np.uint8)), ("heads", np.ones((3, 2, 2), np.uint8)),
                         ("float", mask.astype(np.float32)), ("int64", mask.astype(np.int64))):
         yield Bad("blocks/" + name, "blocks:mask=file:{m},bq=4,bk=4", [], give={"m": array})
     yield Bad("blocks/missing file", "blocks:mask=file:{dir}/absent.npy,bq=4,bk=4", ["absent.npy"])

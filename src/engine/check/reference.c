@@ -126,7 +126,7 @@ static double exp2_error(double x)
 
 fv_ref_state fv_ref_softmax(const float *s, int nk, int stride, double m, double mx, double l, fv_want *p)
 {
-    const double hidden = (double)FVK_HIDDEN, top = fmax(m, mx), x = m - top;
+    const double hidden = (double)FVK_HIDDEN, top = fmax(m, mx), x = m == top ? 0 : m - top;
     double sum = l * exp2(x), error = sum * (exp2_error(x) + u);
     int none = l == 0;
     fv_ref_state state = {.m = {top, FV_EXACT}, .alpha = {exp2(x), exp2_error(x) * exp2(x)}, .seen = top > hidden};

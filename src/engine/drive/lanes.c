@@ -10,6 +10,7 @@
    d x LANES. */
 #include "drive/work.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -151,7 +152,6 @@ static void find_spans(lanes *x, tile *y, void *scratch)
 static void add_bias(lanes *x, tile *y, queue *q)
 {
     const fv_work *w = x->work;
-    const float unit = w->normaliser ? 1.0f : (float)FVK_LOG2E;
     for (int i = 0; i < y->n; i++) {
         const float *bias = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]);
         for (int j = 0; j < q->n; j++) {
@@ -159,7 +159,7 @@ static void add_bias(lanes *x, tile *y, queue *q)
             if (b == -INFINITY)
                 q->rows[j] &= ~(1u << i);
             else
-                x->s[(size_t)j * (size_t)w->kernel.lanes + (size_t)i] += b * unit;
+                x->s[(size_t)j * (size_t)w->kernel.lanes + (size_t)i] += fv_work_bias_units(b);
         }
     }
 }
@@ -330,7 +330,7 @@ static void finish_tile(lanes *x, tile *y)
         if (a->lse)
             a->lse[row[i]] = lse[i];
         if (a->row_max)
-            a->row_max[row[i]] = y->l[i] == 0 ? -INFINITY : y->m[i] * (float)FVK_LN2;
+            a->row_max[row[i]] = y->l[i] == 0 ? -INFINITY : y->m[i] == FVK_LOWEST ? -FLT_MAX : y->m[i] * (float)FVK_LN2;
     }
 }
 

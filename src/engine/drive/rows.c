@@ -9,6 +9,7 @@
    limit. Scores of a block live in rows x block floats. */
 #include "drive/work.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -124,7 +125,7 @@ static void edit(rows *x, int r, float *s)
             if (b == -INFINITY)
                 x->rows[j] &= ~(1u << r);
             else
-                s[j] += b * (float)FVK_LOG2E;
+                s[j] += fv_work_bias_units(b);
         }
 }
 
@@ -234,9 +235,9 @@ static void finish(rows *x)
         for (int64_t c = 0; c < w->problem.dv; c++)
             o[c] = x->l[r] == 0 ? 0 : from[c] * scale;
         if (a->lse)
-            a->lse[row] = x->l[r] == 0 ? -INFINITY : (float)(top + log(l));
+            a->lse[row] = x->l[r] == 0 ? -INFINITY : x->m[r] == FVK_LOWEST ? -FLT_MAX : (float)(top + log(l));
         if (a->row_max)
-            a->row_max[row] = x->l[r] == 0 ? -INFINITY : (float)m;
+            a->row_max[row] = x->l[r] == 0 ? -INFINITY : x->m[r] == FVK_LOWEST ? -FLT_MAX : (float)m;
     }
 }
 

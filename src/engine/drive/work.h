@@ -124,6 +124,12 @@ void fv_work_keys(const fv_work *work, const fv_tensors *tensors, const fv_seque
                   int64_t step, int64_t n, const void **k, const void **v);
 /* Bias row of a place, or NULL. */
 const float *fv_work_bias(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+/* A finite bias in units of log2. The lowest floats, which people use as masks, stay finite: only -inf hides a pair. */
+static inline float fv_work_bias_units(float bias)
+{
+    float x = bias * (float)FVK_LOG2E;
+    return x < FVK_LOWEST ? FVK_LOWEST : x;
+}
 /* Sink logit of a head in nats, -INFINITY when there is none. */
 float fv_work_sink(const fv_work *work, const fv_tensors *tensors, int64_t head);
 /* Output mask row of a place, or NULL. */

@@ -26,10 +26,11 @@ enum { FVK_MAX_LANES = 32, FVK_MAX_ROWS = 8 };
 /* qt[t][LANES] = scale * q[lane][t], t < d; lanes >= n are 0. q by dtype. */
 typedef void fvk_pack_fn(const void *const *q, int n, int d, float scale, float *qt);
 /* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s), in
-   which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows to prefetch, or NULL; v: nk rows of values
-   that will be read after, to prefetch, or NULL. */
+   which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows to prefetch to L1, or NULL; far: nk
+   rows of which `width` elements at `shift` bytes beyond each pointer are prefetched to L2, or NULL (any address may be
+   prefetched). */
 typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                       const void *const *next_k, const void *const *v, int dv);
+                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width);
 /* The same on bf16 keys and qt made by pack_pair: qt[t / 2][lane][t % 2], bf16, 0 for lanes >= n and behind an odd d. Scores are
    multiplied by scale. */
 typedef void fvk_qk_pair_fn(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale, float *s,

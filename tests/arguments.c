@@ -1,5 +1,5 @@
-/* Every argument of contexts, recipes and execute, invalid in turn: the exact status, a line that names the argument, its
-   value and what is allowed, no handle left, nothing written. Problems and plans: arguments_plan.c. */
+/* Every argument of contexts, recipes and execute, invalid in turn: the exact status, a line that names the argument,
+   its value and what is allowed, no handle left, nothing written. Problems and plans: arguments_plan.c. */
 #include "attention_case.h"
 #include "refusal.h"
 
@@ -50,14 +50,23 @@ static const poke bad_options[] = {
     {"unload alone", OPTION(load), POINTER, 0, NULL, FOVEA_ERROR_NULL, {"load", "unload"}},
     {"load alone", OPTION(unload), POINTER, 0, NULL, FOVEA_ERROR_NULL, {"unload", "load"}},
     {"1025 threads", OPTION(threads), UNSIGNED, 1025, NULL, FOVEA_ERROR_THREADS, {"threads", "1025", "1..1024"}},
-    {"very many threads", OPTION(threads), UNSIGNED, UINT_MAX, NULL, FOVEA_ERROR_THREADS, {"threads", "4294967295", "1..1024"}},
+    {"very many threads",
+     OPTION(threads),
+     UNSIGNED,
+     UINT_MAX,
+     NULL,
+     FOVEA_ERROR_THREADS,
+     {"threads", "4294967295", "1..1024"}},
     {"unknown isa", OPTION(isa), POINTER, 0, "avx3", FOVEA_ERROR_ISA, {"isa", "avx3", "avx2"}},
     {"empty isa", OPTION(isa), POINTER, 0, "", FOVEA_ERROR_ISA, {"isa", "\"\"", "scalar"}},
     {"isa in capitals", OPTION(isa), POINTER, 0, "Scalar", FOVEA_ERROR_ISA, {"isa", "Scalar", "scalar"}},
 };
 
-static const fovea_context_options full_options = {.struct_size = sizeof full_options, .allocate = some_allocate,
-                                                   .release = some_release, .load = some_load, .unload = some_unload,
+static const fovea_context_options full_options = {.struct_size = sizeof full_options,
+                                                   .allocate = some_allocate,
+                                                   .release = some_release,
+                                                   .load = some_load,
+                                                   .unload = some_unload,
                                                    .threads = 1};
 
 Test(arguments, context_options)
@@ -80,7 +89,7 @@ Test(arguments, context_pointers)
     fovea_error err = {FOVEA_OK, ""};
     fovea_context *context = NULL;
     check_refusal("context NULL", fovea_context_create(NULL, NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"context", "NULL"});
+                  (const char *const[FACTS]){"context", "NULL"});
     cr_assert(fovea_context_create(&full_options, &context, &err) == FOVEA_OK && context != NULL);
     cr_assert(fovea_context_threads(context) == 1);
     cr_assert(strcmp(fovea_context_isa(context), fovea_isa_best()) == 0);
@@ -99,7 +108,8 @@ Test(arguments, context_isa)
         fovea_status status = fovea_context_create(&o, &context, &err);
         cr_assert(fovea_isa_available(name) == (status == FOVEA_OK), "%s", name);
         if (status) {
-            check_refusal(name, status, FOVEA_ERROR_ISA, &err, (const char *const[FACTS]){"isa", name, fovea_isa_best()});
+            check_refusal(name, status, FOVEA_ERROR_ISA, &err,
+                          (const char *const[FACTS]){"isa", name, fovea_isa_best()});
             cr_assert(context == NULL);
             continue;
         }
@@ -109,7 +119,7 @@ Test(arguments, context_isa)
     setenv("FOVEA_ISA", "sse9", 1);
     fovea_context *context = NOTHING;
     check_refusal("FOVEA_ISA", fovea_context_create(NULL, &context, &err), FOVEA_ERROR_ISA, &err,
-                (const char *const[FACTS]){"FOVEA_ISA", "sse9", "scalar"});
+                  (const char *const[FACTS]){"FOVEA_ISA", "sse9", "scalar"});
     cr_assert(context == NULL);
     setenv("FOVEA_ISA", "scalar", 1);
     context = new_context();
@@ -132,9 +142,11 @@ Test(arguments, names_and_indices)
         cr_assert(fovea_kernel_at(far[i], &row) == 0 && row.available == -1);
     }
     cr_assert(fovea_kernel_at(0, NULL) == 0 && fovea_kernel_at(0, &row) == 1);
-    cr_assert(fovea_variant_find(NULL) == NULL && fovea_variant_find("") == NULL && fovea_variant_find("Dense") == NULL);
+    cr_assert(fovea_variant_find(NULL) == NULL && fovea_variant_find("") == NULL &&
+              fovea_variant_find("Dense") == NULL);
     for (int s = -1; s <= FOVEA_STATUS_COUNT; s++)
-        cr_assert(fovea_status_text((fovea_status)s) && *fovea_status_text((fovea_status)s), "status %d has no text", s);
+        cr_assert(fovea_status_text((fovea_status)s) && *fovea_status_text((fovea_status)s), "status %d has no text",
+                  s);
     for (int s = 0; s < FOVEA_STATUS_COUNT; s++)
         for (int t = 0; t < s; t++)
             cr_assert(strcmp(fovea_status_text((fovea_status)s), fovea_status_text((fovea_status)t)) != 0);
@@ -148,31 +160,31 @@ Test(arguments, recipe_pointers)
     fovea_error err = {FOVEA_OK, ""};
     fovea_recipe *recipe = NOTHING;
     check_refusal("parse context", fovea_recipe_parse(NULL, "dense", &recipe, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"context", "NULL"});
+                  (const char *const[FACTS]){"context", "NULL"});
     cr_assert(recipe == NULL);
     recipe = NOTHING;
     check_refusal("parse spec", fovea_recipe_parse(context, NULL, &recipe, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"spec", "NULL"});
+                  (const char *const[FACTS]){"spec", "NULL"});
     cr_assert(recipe == NULL);
     check_refusal("parse recipe", fovea_recipe_parse(context, "dense", NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"recipe", "NULL"});
+                  (const char *const[FACTS]){"recipe", "NULL"});
     recipe = NOTHING;
     check_refusal("create context", fovea_recipe_create(NULL, "dense", &recipe, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"context", "NULL"});
+                  (const char *const[FACTS]){"context", "NULL"});
     cr_assert(recipe == NULL);
     recipe = NOTHING;
     check_refusal("create name", fovea_recipe_create(context, NULL, &recipe, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"name", "NULL"});
+                  (const char *const[FACTS]){"name", "NULL"});
     cr_assert(recipe == NULL);
     check_refusal("create recipe", fovea_recipe_create(context, "dense", NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"recipe", "NULL"});
+                  (const char *const[FACTS]){"recipe", "NULL"});
     recipe = new_recipe(context, "window:window=5");
     check_refusal("set recipe", fovea_recipe_set(NULL, "window", "4", &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"recipe", "NULL"});
+                  (const char *const[FACTS]){"recipe", "NULL"});
     check_refusal("set key", fovea_recipe_set(recipe, NULL, "4", &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"key", "NULL"});
+                  (const char *const[FACTS]){"key", "NULL"});
     check_refusal("set value", fovea_recipe_set(recipe, "window", NULL, &err), FOVEA_ERROR_SYNTAX, &err,
-                (const char *const[FACTS]){"window", "value"}); /* only flags may stand alone */
+                  (const char *const[FACTS]){"window", "value"}); /* only flags may stand alone */
     cr_assert(fovea_recipe_set(recipe, "causal", NULL, &err) == FOVEA_OK && fovea_recipe_is_set(recipe, "causal"));
     cr_assert(fovea_recipe_get(recipe, "nothing") == NULL && !fovea_recipe_is_set(recipe, "nothing"));
     fovea_recipe_destroy(recipe);
@@ -213,7 +225,8 @@ Test(arguments, specs)
     for (size_t n = 0; n < COUNT(bad); n++) {
         fovea_error err = {FOVEA_OK, ""};
         fovea_recipe *recipe = NOTHING;
-        check_refusal(bad[n].spec, fovea_recipe_parse(context, bad[n].spec, &recipe, &err), bad[n].status, &err, bad[n].facts);
+        check_refusal(bad[n].spec, fovea_recipe_parse(context, bad[n].spec, &recipe, &err), bad[n].status, &err,
+                      bad[n].facts);
         cr_assert(recipe == NULL, "%s left a recipe", bad[n].spec);
     }
     fovea_context_destroy(context);
@@ -227,7 +240,8 @@ Test(arguments, recipe_set_changes_nothing_on_failure)
     fovea_error err = {FOVEA_OK, ""};
     cr_assert(fovea_recipe_set(recipe, "window", "0", &err) == FOVEA_ERROR_VALUE);
     cr_assert(fovea_recipe_set(recipe, "wndow", "7", &err) == FOVEA_ERROR_PARAMETER);
-    cr_assert(strcmp(fovea_recipe_get(recipe, "window"), "5") == 0 && strcmp(fovea_recipe_spec(recipe), "window:window=5") == 0);
+    cr_assert(strcmp(fovea_recipe_get(recipe, "window"), "5") == 0 &&
+              strcmp(fovea_recipe_spec(recipe), "window:window=5") == 0);
     cr_assert(fovea_recipe_set(recipe, "window", "6", &err) == FOVEA_OK);
     cr_assert(strcmp(fovea_recipe_get(recipe, "window"), "6") == 0 && fovea_recipe_is_set(recipe, "window"));
     fovea_recipe_destroy(recipe);
@@ -308,9 +322,9 @@ Test(arguments, execute)
     p = plan_case(c, "dense");
     refuse_execute(p.plan, c, bad_arguments, COUNT(bad_arguments));
     check_refusal("plan", fovea_execute(NULL, &c->arguments, NULL, 0, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"plan", "NULL"});
+                  (const char *const[FACTS]){"plan", "NULL"});
     check_refusal("arguments", fovea_execute(p.plan, NULL, NULL, 0, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"arguments", "NULL"});
+                  (const char *const[FACTS]){"arguments", "NULL"});
     cr_assert(case_untouched(c));
     close_plan(&p);
     case_free(c);
@@ -318,7 +332,8 @@ Test(arguments, execute)
 
 Test(arguments, execute_pages)
 {
-    const poke both = {"k_rows with pages", ARGUMENT(k_rows), POINTER, 0, some_rows, FOVEA_ERROR_PAGES, {"k_rows", "page_size"}};
+    const poke both = {"k_rows with pages", ARGUMENT(k_rows),       POINTER, 0, some_rows,
+                       FOVEA_ERROR_PAGES,   {"k_rows", "page_size"}};
     static const int32_t table[] = {0, 1, 2, 0, 1, 8};
     attention_case *c = case_new(B, HQ, HKV, LQ, LK, D, DV, FOVEA_F32, 61);
     planned p;
@@ -344,7 +359,7 @@ Test(arguments, execute_output_that_does_not_exist)
         fovea_error err = {FOVEA_OK, ""};
         cr_assert(!fovea_recipe_has_lse(p.recipe));
         check_refusal(specs[n], fovea_execute(p.plan, &c->arguments, NULL, 0, &err), FOVEA_ERROR_OUTPUT, &err,
-                    (const char *const[FACTS]){"lse", specs[n]});
+                      (const char *const[FACTS]){"lse", specs[n]});
         cr_assert(case_untouched(c), "%s: a refused execute wrote", specs[n]);
         c->arguments.lse = NULL;
         cr_assert(fovea_execute(p.plan, &c->arguments, NULL, 0, &err) == FOVEA_OK, "%s: %s", specs[n], err.text);

@@ -13,7 +13,8 @@ enum { B = 2, HQ = 4, HKV = 2, LQ = 6, LK = 10, D = 8, DV = 5 };
 #define PROBLEM(field) offsetof(fovea_problem, field)
 
 static const int64_t late[] = {1, 3, 6}, falling[] = {0, 4, 3, 6}, short_end[] = {0, 3, 5}, good_q[] = {0, 3, 6},
-                     good_k[] = {0, 4, 10}, twice[] = {1, 1}, beyond[] = {0, 6}, negative[] = {-1, 2}, good_rows[] = {0, 5};
+                     good_k[] = {0, 4, 10}, twice[] = {1, 1}, beyond[] = {0, 6}, negative[] = {-1, 2},
+                     good_rows[] = {0, 5};
 
 static const poke bad_problems[] = {
     {"struct_size", PROBLEM(struct_size), SIZE, 8, NULL, FOVEA_ERROR_STRUCT, {"struct_size", "8"}},
@@ -185,8 +186,8 @@ Test(plan_arguments, problem_too_large)
         fovea_error err = {FOVEA_OK, ""};
         fovea_plan *plan = NOTHING;
         fovea_status status;
-        fovea_problem_init(&p, sizes[n].batch, sizes[n].hq, sizes[n].hkv, sizes[n].lq, sizes[n].lk, sizes[n].d, sizes[n].dv,
-                           FOVEA_F32);
+        fovea_problem_init(&p, sizes[n].batch, sizes[n].hq, sizes[n].hkv, sizes[n].lq, sizes[n].lk, sizes[n].d,
+                           sizes[n].dv, FOVEA_F32);
         status = fovea_plan_create(context, &p, recipe, &plan, &err);
         cr_assert(status == sizes[n].status && plan == NULL, "size %zu: status %d (%s): %s", n, status,
                   fovea_status_text(status), err.text);
@@ -221,18 +222,18 @@ Test(plan_arguments, plan_pointers)
     fovea_error err = {FOVEA_OK, ""};
     fovea_plan *plan = NOTHING;
     check_refusal("context", fovea_plan_create(NULL, &p, recipe, &plan, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"context", "NULL"});
+                  (const char *const[FACTS]){"context", "NULL"});
     cr_assert(plan == NULL);
     plan = NOTHING;
     check_refusal("problem", fovea_plan_create(context, NULL, recipe, &plan, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"problem", "NULL"});
+                  (const char *const[FACTS]){"problem", "NULL"});
     cr_assert(plan == NULL);
     plan = NOTHING;
     check_refusal("recipe", fovea_plan_create(context, &p, NULL, &plan, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"recipe", "NULL"});
+                  (const char *const[FACTS]){"recipe", "NULL"});
     cr_assert(plan == NULL);
     check_refusal("plan", fovea_plan_create(context, &p, recipe, NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"plan", "NULL"});
+                  (const char *const[FACTS]){"plan", "NULL"});
     fovea_plan_destroy(NULL);
     fovea_problem_init(NULL, 1, 1, 1, 1, 1, 1, 1, FOVEA_F32);
     fovea_recipe_destroy(recipe);
@@ -262,7 +263,8 @@ Test(plan_arguments, recipe_and_problem)
         fovea_error err = {FOVEA_OK, ""};
         fovea_plan *plan = NOTHING;
         p.has_sink = bad[n].has_sink;
-        check_refusal(bad[n].spec, fovea_plan_create(context, &p, recipe, &plan, &err), bad[n].status, &err, bad[n].facts);
+        check_refusal(bad[n].spec, fovea_plan_create(context, &p, recipe, &plan, &err), bad[n].status, &err,
+                      bad[n].facts);
         cr_assert(plan == NULL, "%s left a plan", bad[n].spec);
         fovea_recipe_destroy(recipe);
     }
@@ -283,26 +285,29 @@ Test(plan_arguments, plan_questions)
         fovea_status status;
         const char *facts[FACTS];
     } bad[] = {
-        {-1, 0, 0, FOVEA_ERROR_SEQLENS, {"sequence", "-1", "1"}}, {B, 0, 0, FOVEA_ERROR_SEQLENS, {"sequence", "2", "1"}},
-        {0, -1, 0, FOVEA_ERROR_HEADS, {"head", "-1", "3"}},       {0, HQ, 0, FOVEA_ERROR_HEADS, {"head", "4", "3"}},
-        {0, 0, -1, FOVEA_ERROR_ROWS, {"row", "-1", "5"}},         {0, 0, LQ, FOVEA_ERROR_ROWS, {"row", "6", "5"}},
+        {-1, 0, 0, FOVEA_ERROR_SEQLENS, {"sequence", "-1", "1"}},
+        {B, 0, 0, FOVEA_ERROR_SEQLENS, {"sequence", "2", "1"}},
+        {0, -1, 0, FOVEA_ERROR_HEADS, {"head", "-1", "3"}},
+        {0, HQ, 0, FOVEA_ERROR_HEADS, {"head", "4", "3"}},
+        {0, 0, -1, FOVEA_ERROR_ROWS, {"row", "-1", "5"}},
+        {0, 0, LQ, FOVEA_ERROR_ROWS, {"row", "6", "5"}},
     };
     cr_assert(fovea_plan_create(context, &p, recipe, &plan, &err) == FOVEA_OK);
     memset(row, 0xff, sizeof row);
     memset(&cost, 0xff, sizeof cost);
     for (size_t n = 0; n < COUNT(bad); n++)
-        check_refusal("plan_row", fovea_plan_row(plan, bad[n].sequence, bad[n].head, bad[n].row, row, &err), bad[n].status,
-                    &err, bad[n].facts);
+        check_refusal("plan_row", fovea_plan_row(plan, bad[n].sequence, bad[n].head, bad[n].row, row, &err),
+                      bad[n].status, &err, bad[n].facts);
     check_refusal("plan_row plan", fovea_plan_row(NULL, 0, 0, 0, row, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"plan", "NULL"});
+                  (const char *const[FACTS]){"plan", "NULL"});
     check_refusal("plan_row out", fovea_plan_row(plan, 0, 0, 0, NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"out", "NULL"});
+                  (const char *const[FACTS]){"out", "NULL"});
     for (int j = 0; j < LK; j++)
         cr_assert(row[j] == 0xff, "a refused plan_row wrote");
     check_refusal("plan_cost plan", fovea_plan_cost(NULL, &cost, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"plan", "NULL"});
+                  (const char *const[FACTS]){"plan", "NULL"});
     check_refusal("plan_cost cost", fovea_plan_cost(plan, NULL, &err), FOVEA_ERROR_NULL, &err,
-                (const char *const[FACTS]){"cost", "NULL"});
+                  (const char *const[FACTS]){"cost", "NULL"});
     cr_assert(isnan(cost.flops), "a refused plan_cost wrote");
     fovea_plan_destroy(plan);
     fovea_recipe_destroy(recipe);
@@ -327,7 +332,8 @@ static const attention_rule asked[] = {
     {"dense:causal", NULL, 1, 1},
     {"pattern:causal & (window(left=20) | stride(7))", keep_window_or_stride, 1, 1},
     {"longnet:segments=48,dilations=3", keep_by_head, 0, 1},
-    {"topk:k=3,pattern=\"causal & (window(left=20) | stride(7))\"", keep_window_or_stride, 1, 1}, /* before the choice */
+    {"topk:k=3,pattern=\"causal & (window(left=20) | stride(7))\"", keep_window_or_stride, 1,
+     1}, /* before the choice */
 };
 
 static void check_answers(const fovea_plan *plan, const attention_case *c, const attention_rule *rule)
@@ -346,8 +352,8 @@ static void check_answers(const fovea_plan *plan, const attention_case *c, const
             all += (double)(r.causal ? i + p->lk - p->lq + 1 : p->lk);
             for (int64_t j = 0; j < p->lk; j++)
                 if (row[j] != attention_ref_sees(&r, h, i, j))
-                    cr_assert(0, "%s: plan_row says %d for head %lld, row %lld, key %lld", rule->spec, row[j], (long long)h,
-                              (long long)i, (long long)j);
+                    cr_assert(0, "%s: plan_row says %d for head %lld, row %lld, key %lld", rule->spec, row[j],
+                              (long long)h, (long long)i, (long long)j);
             cr_assert(row[p->lk] == 0xff, "%s: plan_row wrote more than lk bytes", rule->spec);
         }
     attention_ref_free(&r);

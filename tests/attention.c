@@ -1,5 +1,5 @@
-/* Attention through the public interface, for every instruction set of this CPU and every element type: against the oracle
-   of ref/attention_ref.h over random shapes, edits and patterns, and the properties that need no oracle. */
+/* Attention through the public interface, for every instruction set of this CPU and every element type: against the
+   oracle of ref/attention_ref.h over random shapes, edits and patterns, and the properties that need no oracle. */
 #include "attention_case.h"
 
 #include <math.h>
@@ -57,8 +57,8 @@ static int keep_chunk16(int64_t h, int64_t p, int64_t j)
     return j <= p && p >= 0 && j / 16 == p / 16;
 }
 
-/* LongNet (arXiv 2307.02486): a branch (w, r) joins the positions t of a segment of w with (t mod w) mod r = h mod r; a key
-   of two branches counts twice. */
+/* LongNet (arXiv 2307.02486): a branch (w, r) joins the positions t of a segment of w with (t mod w) mod r = h mod r; a
+   key of two branches counts twice. */
 static int branch(int64_t h, int64_t p, int64_t j, int64_t w, int64_t r)
 {
     return p / w == j / w && p % w % r == h % r && j % w % r == h % r;
@@ -118,7 +118,8 @@ static void random_edits(attention_case *c, draw *d)
 
 static attention_case *random_case(draw *d, const attention_rule *rule, uint64_t seed)
 {
-    static const int64_t lengths[] = {1, 2, 3, 5, 8, 9, 17, 33, 64, 70, 129, 150}, sizes[] = {1, 3, 4, 8, 16, 20, 33, 64, 80, 257};
+    static const int64_t lengths[] = {1, 2, 3, 5, 8, 9, 17, 33, 64, 70, 129, 150},
+                         sizes[] = {1, 3, 4, 8, 16, 20, 33, 64, 80, 257};
     static const int64_t groups[] = {1, 1, 2, 3, 5};
     fovea_dtype dtype = (fovea_dtype)draw_below(d, 3);
     int64_t hkv = 1 + draw_below(d, 2), hq = hkv * pick(d, groups, 5), batch = 1 + draw_below(d, 2);
@@ -166,7 +167,8 @@ ParameterizedTest(unsigned *isa, attention, patterns)
     for (int r = 0; r < RULES; r++)
         for (int n = 0; n < 5; n++)
             for (int causal = 0; causal < 2; causal++) {
-                attention_case *c = case_new(1, 4, 2, lq[n], lk[n], 20, 12, (fovea_dtype)(r % 3), (uint64_t)(r * 10 + n));
+                attention_case *c =
+                    case_new(1, 4, 2, lq[n], lk[n], 20, 12, (fovea_dtype)(r % 3), (uint64_t)(r * 10 + n));
                 c->problem.causal = causal;
                 case_verify(c, &rules[r], run);
                 case_free(c);
@@ -270,7 +272,7 @@ ParameterizedTestParameters(attention, rows_without_keys)
     return every_isa();
 }
 
-/* More queries than keys under causal: the first rows see nothing. A bias of -infinity over a whole row does the same. */
+/* More queries than keys under causal: the first rows see nothing. So does a row whose bias is all -infinity. */
 ParameterizedTest(unsigned *isa, attention, rows_without_keys)
 {
     static const int64_t lq[] = {40, 7}, lk[] = {9, 3};
@@ -368,8 +370,8 @@ static attention_case *part_of_keys(const attention_case *whole, int64_t first, 
     return c;
 }
 
-/* o = sum_i w_i o_i with w = softmax of the parts' lse: an error of lse_i moves w_i relatively by itself and, through the
-   sum, by the weighted mean of all; that of o_i is weighted. */
+/* o = sum_i w_i o_i with w = softmax of the parts' lse: an error of lse_i moves w_i relatively by itself and, through
+   the sum, by the weighted mean of all; that of o_i is weighted. */
 static void check_merged(const attention_case *whole, attention_case *const part[2])
 {
     const fovea_problem *p = &whole->problem;
@@ -428,8 +430,8 @@ static void check_near_each_other(const attention_case *a, const attention_case 
     for (int64_t row = 0; row < p->hq * p->lq; row++) {
         int64_t other = same_row ? same_row[row] : row;
         for (int64_t c = 0; c < p->dv; c++)
-            case_near(b, "o of another way", row / p->lq, row % p->lq, c, b->o[row * p->dv + c], a->o[other * p->dv + c],
-                      ra.o_bound[other * p->dv + c] + rb.o_bound[row * p->dv + c]);
+            case_near(b, "o of another way", row / p->lq, row % p->lq, c, b->o[row * p->dv + c],
+                      a->o[other * p->dv + c], ra.o_bound[other * p->dv + c] + rb.o_bound[row * p->dv + c]);
         case_near(b, "lse of another way", row / p->lq, row % p->lq, 0, b->lse[row], a->lse[other],
                   ra.lse_bound[other] + rb.lse_bound[row]);
     }
@@ -504,7 +506,8 @@ ParameterizedTest(unsigned *isa, attention, order_of_keys_changes_rounding_only)
     enum { LK = 140, D = 16 };
     attention_run run = with_isa(isa);
     for (int64_t lq = 1; lq <= 40; lq += 39) {
-        attention_case *a = case_new(1, 2, 2, lq, LK, D, D, FOVEA_F32, 14), *b = case_new(1, 2, 2, lq, LK, D, D, FOVEA_F32, 0);
+        attention_case *a = case_new(1, 2, 2, lq, LK, D, D, FOVEA_F32, 14),
+                       *b = case_new(1, 2, 2, lq, LK, D, D, FOVEA_F32, 0);
         memcpy(b->q, a->q, (size_t)(2 * lq * D) * sizeof(float));
         for (int64_t j = 0; j < LK; j++) { /* 51 and 140 have no common divisor */
             int64_t from = (51 * j + 7) % LK;

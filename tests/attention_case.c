@@ -183,7 +183,8 @@ attention_case *case_new(int64_t batch, int64_t hq, int64_t hkv, int64_t lq, int
     c->k_data = must(malloc(k_count(&c->problem) * bytes));
     c->v_data = must(malloc(v_count(&c->problem) * bytes));
     case_store(c);
-    c->arguments = (fovea_arguments){.struct_size = sizeof c->arguments, .q = c->q_data, .k = c->k_data, .v = c->v_data};
+    c->arguments =
+        (fovea_arguments){.struct_size = sizeof c->arguments, .q = c->q_data, .k = c->k_data, .v = c->v_data};
     allocate_outputs(c, (size_t)(batch * hq * lq * dv), (size_t)(batch * hq * lq));
     snprintf(c->name, sizeof c->name, "b%lld h%lld/%lld l%lld/%lld d%lld/%lld dtype %d seed %llu", (long long)batch,
              (long long)hq, (long long)hkv, (long long)lq, (long long)lk, (long long)d, (long long)dv, (int)dtype,
@@ -269,7 +270,8 @@ static int all_ones(const void *block, size_t bytes)
 
 int case_untouched(const attention_case *c)
 {
-    return all_ones(c->o, (c->o_count + GUARD) * sizeof *c->o) && all_ones(c->lse, (c->rows + GUARD) * sizeof *c->lse) &&
+    return all_ones(c->o, (c->o_count + GUARD) * sizeof *c->o) &&
+           all_ones(c->lse, (c->rows + GUARD) * sizeof *c->lse) &&
            all_ones(c->row_max, (c->rows + GUARD) * sizeof *c->row_max) && all_ones(c->mask, c->mask_count + GUARD) &&
            c->kept == UINT64_MAX;
 }
@@ -289,7 +291,7 @@ static void *run_piece(void *arg)
     return NULL;
 }
 
-/* A thread for each worker. The library's own pool spins, which costs seconds where there are fewer cores than threads. */
+/* A thread for each worker. The library's own pool spins, which costs seconds where threads outnumber cores. */
 static void run_threads(void *user, unsigned workers, void (*work)(void *arg, unsigned worker), void *arg)
 {
     piece *pieces = must(calloc(workers, sizeof *pieces));
@@ -308,7 +310,8 @@ static void run_threads(void *user, unsigned workers, void (*work)(void *arg, un
 
 fovea_status case_try(attention_case *c, const char *spec, attention_run run, fovea_error *err)
 {
-    fovea_context_options options = {.struct_size = sizeof options, .isa = run.isa, .threads = run.threads, .run = run_threads};
+    fovea_context_options options = {
+        .struct_size = sizeof options, .isa = run.isa, .threads = run.threads, .run = run_threads};
     fovea_context *context = NULL;
     fovea_recipe *recipe = NULL;
     fovea_plan *plan = NULL;
@@ -336,7 +339,8 @@ void case_run(attention_case *c, const char *spec, attention_run run)
     cr_assert(case_try(c, spec, run, &err) == FOVEA_OK, "%s, %s: %s", c->name, spec, err.text);
     cr_assert(all_ones(c->o + c->o_count, GUARD * sizeof *c->o), "%s, %s: wrote behind o", c->name, spec);
     cr_assert(all_ones(c->lse + c->rows, GUARD * sizeof *c->lse), "%s, %s: wrote behind lse", c->name, spec);
-    cr_assert(all_ones(c->row_max + c->rows, GUARD * sizeof *c->row_max), "%s, %s: wrote behind row_max", c->name, spec);
+    cr_assert(all_ones(c->row_max + c->rows, GUARD * sizeof *c->row_max), "%s, %s: wrote behind row_max", c->name,
+              spec);
     cr_assert(all_ones(c->mask + c->mask_count, GUARD), "%s, %s: wrote behind mask", c->name, spec);
 }
 
@@ -383,8 +387,8 @@ attention_ref case_reference(const attention_case *c, int64_t b, const attention
     return r;
 }
 
-void case_near(const attention_case *c, const char *what, int64_t h, int64_t row, int64_t column, double got, double truth,
-               double bound)
+void case_near(const attention_case *c, const char *what, int64_t h, int64_t row, int64_t column, double got,
+               double truth, double bound)
 {
     int good = isnan(truth) ? isnan(got) : isinf(truth) ? got == truth : fabs(got - truth) <= bound;
     if (!good)
@@ -449,5 +453,6 @@ void case_same(const attention_case *a, const attention_case *b, const char *wha
                     cr_assert(0, "%s, %s: row %lld of head %lld, batch %lld differs", a->name, what, (long long)row,
                               (long long)h, (long long)n);
     cr_assert(memcmp(a->lse, b->lse, a->rows * sizeof *a->lse) == 0, "%s, %s: lse differs", a->name, what);
-    cr_assert(memcmp(a->row_max, b->row_max, a->rows * sizeof *a->row_max) == 0, "%s, %s: row_max differs", a->name, what);
+    cr_assert(memcmp(a->row_max, b->row_max, a->rows * sizeof *a->row_max) == 0, "%s, %s: row_max differs", a->name,
+              what);
 }

@@ -1,5 +1,6 @@
 /* A case of attention for tests of the public interface: random tensors, an execution with guarded outputs, and the
-   comparison with the oracle of ref/attention_ref.h. Sizes of the inputs are exact, so that a sanitizer sees what reads too far. */
+   comparison with the oracle of ref/attention_ref.h. Sizes of the inputs are exact, so that a sanitizer
+   sees what reads too far. */
 #ifndef FV_TESTS_ATTENTION_CASE_H
 #define FV_TESTS_ATTENTION_CASE_H
 #include "ref/attention_ref.h"
@@ -47,7 +48,7 @@ int64_t draw_below(draw *d, int64_t n);
 
 /* ------------------------------------------------------------------ instruction sets */
 
-/* Parameters of a ParameterizedTest that runs once for each instruction set of this build: their numbers, as unsigned. */
+/* Parameters of a ParameterizedTest that runs once for each instruction set of this build: numbers, as unsigned. */
 struct criterion_test_params every_isa(void);
 /* The instruction set of that number with one thread; skips the test by name where this CPU lacks it. */
 attention_run with_isa(const unsigned *number);
@@ -87,6 +88,6 @@ void case_verify(attention_case *c, const attention_rule *rule, attention_run ru
 /* Demands the same bits in o, lse and row maximum; strides of o may differ. */
 void case_same(const attention_case *a, const attention_case *b, const char *what);
 /* Element of an output within its bound of the truth; NaN where the truth is NaN. */
-void case_near(const attention_case *c, const char *what, int64_t h, int64_t row, int64_t column, double got, double truth,
-               double bound);
+void case_near(const attention_case *c, const char *what, int64_t h, int64_t row, int64_t column, double got,
+               double truth, double bound);
 #endif

@@ -1,5 +1,5 @@
-/* What a row does not see cannot reach it: NaN and infinity in hidden keys, values and other queries change no bit; NaN in
-   what it does see arrives. For every instruction set of this CPU. */
+/* What a row does not see cannot reach it: NaN and infinity in hidden keys, values and other queries change no bit; NaN
+   in what it does see arrives. For every instruction set of this CPU. */
 #include "attention_case.h"
 
 #include <math.h>
@@ -43,14 +43,16 @@ static void poison_key(attention_case *c, int64_t j, float poison)
     }
 }
 
-static void same_row(const attention_case *clean, const attention_case *poisoned, const char *spec, int64_t h, int64_t row)
+static void same_row(const attention_case *clean, const attention_case *poisoned, const char *spec, int64_t h,
+                     int64_t row)
 {
     int64_t at = h * clean->problem.lq + row;
     cr_assert(memcmp(case_output(clean, 0, h, row), case_output(poisoned, 0, h, row), DV * sizeof(float)) == 0 &&
                   memcmp(&clean->lse[at], &poisoned->lse[at], sizeof(float)) == 0 &&
                   memcmp(&clean->row_max[at], &poisoned->row_max[at], sizeof(float)) == 0,
-              "%s, %s: row %lld of head %lld knows what it cannot see: o[0] %g, was %g", clean->name, spec, (long long)row,
-              (long long)h, (double)case_output(poisoned, 0, h, row)[0], (double)case_output(clean, 0, h, row)[0]);
+              "%s, %s: row %lld of head %lld knows what it cannot see: o[0] %g, was %g", clean->name, spec,
+              (long long)row, (long long)h, (double)case_output(poisoned, 0, h, row)[0],
+              (double)case_output(clean, 0, h, row)[0]);
 }
 
 ParameterizedTestParameters(hidden, later_keys)

@@ -1,5 +1,5 @@
-/* Where tensors lie does not matter: strides, pages and row pointers give the bits of contiguous tensors; lists of rows and
-   varlen batches give what whole runs and separate problems give. For every instruction set of this CPU. */
+/* Where tensors lie does not matter: strides, pages and row pointers give the bits of contiguous tensors; lists of rows
+   and varlen batches give what whole runs and separate problems give. For every instruction set of this CPU. */
 #include "attention_case.h"
 
 #include <math.h>
@@ -63,7 +63,8 @@ static fovea_strides token_major(int64_t heads, int64_t length, int64_t dim, int
 
 static void one_stride(attention_run run, int64_t lq, fovea_dtype dtype, int64_t pad)
 {
-    attention_case *a = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 50), *b = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 50);
+    attention_case *a = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 50),
+                   *b = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 50);
     fovea_problem *p = &b->problem;
     fovea_strides o = token_major(HQ, lq, DV, pad);
     void *q, *k, *v;
@@ -154,7 +155,8 @@ ParameterizedTest(unsigned *isa, layout, bias_strides)
 enum { PAGES = 2 * B * LK }; /* more than any table below needs */
 
 /* Moves the rows of a [B, HKV, LK, dim] tensor into pages [page, HKV, size, dim]; the others are NaN. */
-static void *paged(const void *from, size_t bytes, int64_t dim, int64_t size, const int32_t *table, int64_t table_stride)
+static void *paged(const void *from, size_t bytes, int64_t dim, int64_t size, const int32_t *table,
+                   int64_t table_stride)
 {
     size_t page = (size_t)(HKV * size * dim) * bytes;
     char *pool = malloc(PAGES * page);
@@ -171,12 +173,14 @@ static void *paged(const void *from, size_t bytes, int64_t dim, int64_t size, co
 
 static void one_page_size(attention_run run, int64_t lq, fovea_dtype dtype, int64_t size)
 {
-    attention_case *a = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 53), *b = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 53);
+    attention_case *a = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 53),
+                   *b = case_new(B, HQ, HKV, lq, LK, D, DV, dtype, 53);
     fovea_problem *p = &b->problem;
     int64_t each = (LK + size - 1) / size, stride = each + 2;
     static int32_t table[PAGES + 4 * B];
     void *k, *v;
-    for (int64_t n = 0; n < B * stride; n++) /* 77 and 300 have no common divisor; what no sequence uses is out of range */
+    for (int64_t n = 0; n < B * stride;
+         n++) /* 77 and 300 have no common divisor; what no sequence uses is out of range */
         table[n] = n % stride < each ? (int32_t)((77 * (n + 1)) % PAGES) : -9;
     p->page_size = size;
     p->page_table_stride = stride;
@@ -294,7 +298,8 @@ static attention_case *sequence(const attention_case *c, int64_t s)
 static void varlen(attention_run run, fovea_dtype dtype, const attention_rule *rule, int alibi)
 {
     /* queries and keys of unequal number, one query, no queries, no keys, more queries than keys */
-    static const int64_t cu_q[SEQUENCES + 1] = {0, 40, 41, 41, 50, 70, 73}, cu_k[SEQUENCES + 1] = {0, 60, 93, 100, 100, 140, 142};
+    static const int64_t cu_q[SEQUENCES + 1] = {0, 40, 41, 41, 50, 70, 73},
+                                          cu_k[SEQUENCES + 1] = {0, 60, 93, 100, 100, 140, 142};
     attention_case *c = case_new(1, HQ, HKV, cu_q[SEQUENCES], cu_k[SEQUENCES], D, DV, dtype, 56);
     c->problem.causal = 1;
     c->problem.alibi = alibi;
@@ -323,4 +328,38 @@ ParameterizedTest(unsigned *isa, layout, varlen_equals_separate_problems)
         varlen(run, (fovea_dtype)type, &dense, type == 1);
         varlen(run, (fovea_dtype)type, &mixed, 0);
     }
+}
+
+ParameterizedTestParameters(layout, varlen_masks)
+{
+    return every_isa();
+}
+
+/* Mask rows of a varlen batch are as long as the longest sequence's keys. */
+ParameterizedTest(unsigned *isa, layout, varlen_masks)
+{
+    enum { Q = 15, K = 40, LONGEST = 25, BEYOND = 4096 };
+    static const int64_t cu_q[] = {0, 9, 15}, cu_k[] = {0, 15, 40};
+    static uint8_t mask[HQ * Q * LONGEST + BEYOND];
+    attention_run run = with_isa(isa);
+    attention_case *c = case_new(1, HQ, HKV, Q, K, D, DV, FOVEA_F32, 57);
+    c->problem.nseq = 2;
+    c->problem.cu_q = cu_q;
+    c->problem.cu_k = cu_k;
+    c->arguments.mask = mask;
+    memset(mask, 0xff, sizeof mask);
+    case_run(c, mixed.spec, run);
+    for (int64_t h = 0; h < HQ; h++)
+        for (int64_t i = 0; i < Q; i++)
+            for (int64_t j = 0; j < LONGEST; j++) {
+                int64_t s = i >= cu_q[1], lq = cu_q[s + 1] - cu_q[s], lk = cu_k[s + 1] - cu_k[s];
+                int expected = j < lk && keep_window_or_stride(h, i - cu_q[s] + lk - lq, j);
+                if (mask[(h * Q + i) * LONGEST + j] != expected)
+                    cr_assert(0, "mask[head %lld, query %lld, key %lld] is %d", (long long)h, (long long)i,
+                              (long long)j, mask[(h * Q + i) * LONGEST + j]);
+            }
+    for (int n = 0; n < BEYOND; n++)
+        if (mask[HQ * Q * LONGEST + n] != 0xff)
+            cr_assert(0, "wrote behind the mask");
+    case_free(c);
 }

@@ -60,6 +60,7 @@ TEST_FILES = \
 	tests/ref/attention_ref.h \
 	tests/ref/normalise_ref.h \
 	tests/ref/pattern_ref.h \
+	tests/refusal.h \
 	tests/kit/README.md \
 	tests/kit/cases.py \
 	tests/kit/check.py \
@@ -75,19 +76,23 @@ UNIT_TESTS =
 if BUILD_UNIT_TESTS
 # (unit programs: begin)
 UNIT_TESTS += tests/arguments.unit
-tests_arguments_unit_SOURCES = tests/arguments.c tests/attention_case.c
+tests_arguments_unit_SOURCES = tests/arguments.c tests/attention_case.c tests/ref/attention_ref.c tests/refusal.c
 tests_arguments_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_arguments_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/arguments_plan.unit
+tests_arguments_plan_unit_SOURCES = tests/arguments_plan.c tests/attention_case.c tests/ref/attention_ref.c tests/refusal.c
+tests_arguments_plan_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_arguments_plan_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/attention.unit
-tests_attention_unit_SOURCES = tests/attention.c tests/attention_case.c
+tests_attention_unit_SOURCES = tests/attention.c tests/attention_case.c tests/ref/attention_ref.c
 tests_attention_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_attention_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/attention_hidden.unit
-tests_attention_hidden_unit_SOURCES = tests/attention_hidden.c tests/attention_case.c
+tests_attention_hidden_unit_SOURCES = tests/attention_hidden.c tests/attention_case.c tests/ref/attention_ref.c
 tests_attention_hidden_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_attention_hidden_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/attention_layout.unit
-tests_attention_layout_unit_SOURCES = tests/attention_layout.c tests/attention_case.c
+tests_attention_layout_unit_SOURCES = tests/attention_layout.c tests/attention_case.c tests/ref/attention_ref.c
 tests_attention_layout_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_attention_layout_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/command_line.unit
@@ -119,7 +124,7 @@ tests_measure_unit_SOURCES = tests/measure.c
 tests_measure_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_measure_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/memory.unit
-tests_memory_unit_SOURCES = tests/memory.c tests/attention_case.c
+tests_memory_unit_SOURCES = tests/memory.c tests/attention_case.c tests/ref/attention_ref.c
 tests_memory_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_memory_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/normalise.unit

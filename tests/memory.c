@@ -1,5 +1,5 @@
-/* Memory: every allocation that can fail is made to fail; execute with a workspace allocates nothing, stays inside it and
-   does not care what lay in it. */
+/* Memory: every allocation that can fail is made to fail; execute with a workspace allocates nothing, stays inside it
+   and does not care what lay in it. */
 #include "attention_case.h"
 
 #include <stdio.h>
@@ -112,9 +112,14 @@ static long fail_each(const char *spec, attention_case *c)
     for (long n = 1;; n++) {
         counted memory = {.fail_at = n};
         int loaded = 0;
-        fovea_context_options options = {.struct_size = sizeof options, .allocate = counted_allocate,
-                                         .release = counted_release, .allocator_user = &memory, .load = load,
-                                         .unload = unload, .load_user = &loaded, .threads = 1};
+        fovea_context_options options = {.struct_size = sizeof options,
+                                         .allocate = counted_allocate,
+                                         .release = counted_release,
+                                         .allocator_user = &memory,
+                                         .load = load,
+                                         .unload = unload,
+                                         .load_user = &loaded,
+                                         .threads = 1};
         whole w;
         case_lay_canary(c);
         w = do_everything(&options, spec, c);
@@ -125,11 +130,13 @@ static long fail_each(const char *spec, attention_case *c)
                       "%s: allocation %ld failed, and %s gave %d: %s", spec, n, w.at, w.status, w.err.text);
             cr_assert(strstr(w.err.text, "memory") && !strchr(w.err.text, '\n'), "%s: %s", spec, w.err.text);
             cr_assert(case_untouched(c), "%s: wrote outputs without memory", spec);
-            cr_assert((w.plan == NULL) == (strcmp(w.at, "context") == 0 || strcmp(w.at, "recipe") == 0 ||
-                                           strcmp(w.at, "plan") == 0), "%s: a handle after %s failed", spec, w.at);
+            cr_assert((w.plan == NULL) ==
+                          (strcmp(w.at, "context") == 0 || strcmp(w.at, "recipe") == 0 || strcmp(w.at, "plan") == 0),
+                      "%s: a handle after %s failed", spec, w.at);
         }
         close_everything(&w);
-        cr_assert(memory.live == 0, "%s: %ld blocks left after allocation %ld failed in %s", spec, memory.live, n, w.at);
+        cr_assert(memory.live == 0, "%s: %ld blocks left after allocation %ld failed in %s", spec, memory.live, n,
+                  w.at);
         cr_assert(loaded == 0, "%s: %d files left open after allocation %ld failed", spec, loaded, n);
         cr_assert(memory.wild == 0, "%s: an alignment that is not a power of two", spec);
         if (memory.asked < n)
@@ -190,8 +197,10 @@ Test(memory, every_allocation_of_a_setter_fails_once)
 {
     for (long n = 1;; n++) {
         counted memory = {0};
-        fovea_context_options options = {.struct_size = sizeof options, .allocate = counted_allocate,
-                                         .release = counted_release, .allocator_user = &memory};
+        fovea_context_options options = {.struct_size = sizeof options,
+                                         .allocate = counted_allocate,
+                                         .release = counted_release,
+                                         .allocator_user = &memory};
         fovea_context *context = NULL;
         fovea_recipe *recipe = NULL;
         fovea_status status;
@@ -206,7 +215,8 @@ Test(memory, every_allocation_of_a_setter_fails_once)
         if (recipe && status)
             cr_assert(!fovea_recipe_is_set(recipe, "segments") && strcmp(fovea_recipe_spec(recipe), "longnet") == 0,
                       "a failed set left %s", fovea_recipe_spec(recipe));
-        cr_assert(status == (memory.asked < before + n ? FOVEA_OK : FOVEA_ERROR_MEMORY), "allocation %ld: %d", n, status);
+        cr_assert(status == (memory.asked < before + n ? FOVEA_OK : FOVEA_ERROR_MEMORY), "allocation %ld: %d", n,
+                  status);
         fovea_recipe_destroy(recipe);
         fovea_context_destroy(context);
         cr_assert(memory.live == 0, "%ld blocks left after allocation %ld failed", memory.live, n);
@@ -252,14 +262,19 @@ static void run_backwards(void *user, unsigned workers, void (*work)(void *arg, 
 
 static void open_plan(planned *p, attention_case *c, const char *spec, const char *isa, unsigned threads, int own_pool)
 {
-    fovea_context_options options = {.struct_size = sizeof options, .allocate = counted_allocate, .release = counted_release,
-                                     .allocator_user = &p->memory, .isa = isa, .threads = threads,
+    fovea_context_options options = {.struct_size = sizeof options,
+                                     .allocate = counted_allocate,
+                                     .release = counted_release,
+                                     .allocator_user = &p->memory,
+                                     .isa = isa,
+                                     .threads = threads,
                                      .run = own_pool ? NULL : run_backwards};
     fovea_error err = {FOVEA_OK, ""};
     p->memory = (counted){0};
     cr_assert(fovea_context_create(&options, &p->context, &err) == FOVEA_OK, "%s", err.text);
     cr_assert(fovea_recipe_parse(p->context, spec, &p->recipe, &err) == FOVEA_OK, "%s", err.text);
-    cr_assert(fovea_plan_create(p->context, &c->problem, p->recipe, &p->plan, &err) == FOVEA_OK, "%s: %s", spec, err.text);
+    cr_assert(fovea_plan_create(p->context, &c->problem, p->recipe, &p->plan, &err) == FOVEA_OK, "%s: %s", spec,
+              err.text);
     p->arguments = c->arguments;
     if (!fovea_recipe_has_lse(p->recipe))
         p->arguments.lse = NULL;
@@ -293,8 +308,8 @@ static void execute_inside(planned *p, attention_case *c, const char *spec, int 
     cr_assert(p->memory.asked == asked, "%s: execute allocated %ld times", spec, p->memory.asked - asked);
     for (size_t i = 0; i < BEYOND; i++)
         if (block[i] != (char)fill || block[BEYOND + bytes + i] != (char)fill)
-            cr_assert(0, "%s: wrote %s the workspace, at %zu of %zu bytes", spec, block[i] != (char)fill ? "before" : "behind",
-                      i, bytes);
+            cr_assert(0, "%s: wrote %s the workspace, at %zu of %zu bytes", spec,
+                      block[i] != (char)fill ? "before" : "behind", i, bytes);
     free(block);
 }
 
@@ -378,7 +393,8 @@ Test(memory, workspace_too_small_or_crooked)
             fovea_error err = {FOVEA_OK, ""};
             fovea_status status = fovea_execute(p.plan, &p.arguments, block + shift[bad], size, &err);
             cr_assert(status == FOVEA_ERROR_WORKSPACE && err.status == status, "%s: %d", works[n].spec, status);
-            cr_assert(strstr(err.text, "workspace") && strstr(err.text, needed) && strstr(err.text, "64"), "%s", err.text);
+            cr_assert(strstr(err.text, "workspace") && strstr(err.text, needed) && strstr(err.text, "64"), "%s",
+                      err.text);
             cr_assert(fovea_execute(p.plan, &p.arguments, block + shift[bad], size, NULL) == status);
         }
         for (size_t i = 0; i < bytes + 128; i++)

@@ -9,10 +9,11 @@ int refusal_nothing;
 void check_refusal(const char *what, fovea_status got, fovea_status expected, const fovea_error *err,
                    const char *const facts[FACTS])
 {
-    cr_assert(got == expected, "%s: status %d (%s), not %d: %s", what, got, fovea_status_text(got), expected, err->text);
+    cr_assert(got == expected, "%s: status %d (%s), not %d: %s", what, got, fovea_status_text(got), expected,
+              err->text);
     cr_assert(err->status == expected, "%s: err.status %d, not %d", what, err->status, expected);
-    cr_assert(err->text[0] && memchr(err->text, 0, sizeof err->text) && !strchr(err->text, '\n'), "%s: not one line: %s",
-              what, err->text);
+    cr_assert(err->text[0] && memchr(err->text, 0, sizeof err->text) && !strchr(err->text, '\n'),
+              "%s: not one line: %s", what, err->text);
     for (int i = 0; i < FACTS && facts[i]; i++)
         cr_assert(strstr(err->text, facts[i]), "%s: \"%s\" is not in \"%s\"", what, facts[i], err->text);
 }

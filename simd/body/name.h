@@ -13,4 +13,12 @@ enum { LANES = VL * V_TILE };
 #define FV_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define FV_INLINE static inline __attribute__((always_inline))
+
+/* A pointer the compiler may not see through. Without it gcc 12 takes the column offsets of pv out of the loop, into a
+   dozen registers that it does not have, and fetches them from vector registers: a tenth of the speed. */
+FV_INLINE const float *fv_opaque(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
 #endif

@@ -11,7 +11,7 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         for (int n = 0; n < V_TILE; n++)
             acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
     for (int j = 0; j < nk; j++) {
-        const float *x = (const float *)v[j] + c;
+        const float *x = fv_opaque((const float *)v[j] + c);
         vf w[V_TILE];
         FV_UNROLL
         for (int n = 0; n < V_TILE; n++)

@@ -1,9 +1,9 @@
 /* qk: scores of a block of keys for a tile of queries, s[j][lane] = sum_t qt[t][lane] k[j][t], t ascending, one fma each.
    Contract: kernel.h. Micro-tile V_MR keys x V_TILE vectors; registers: V_MR * V_TILE accumulators + V_TILE query
    vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the next
-   micro-tile's row to L1 and one line of this block's value rows to L2. */
+   micro-tile's row to L1 and one line of the rows `far` to L2: what is read next comes from far memory meanwhile. */
 FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
-                       const void *const *next_k, const void *const *v, int dv, const int mr)
+                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr)
 {
     vf acc[V_MR][V_TILE];
     const float *kr[V_MR];
@@ -20,9 +20,9 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
         if (next_k)
             for (int r = 0; r < mr; r++)
                 v_prefetch1((const float *)next_k[r] + t);
-        if (v && t < dv)
+        if (far && t < width)
             for (int r = 0; r < mr; r++)
-                v_prefetch2((const float *)v[r] + t);
+                v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(float));
         for (; t < stop; t++) {
             vf q[V_TILE];
             FV_UNROLL
@@ -50,7 +50,7 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
 }
 
 void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                 const void *const *next_k, const void *const *v, int dv)
+                 const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
 {
     vf m[V_TILE];
     int j = 0;
@@ -58,18 +58,19 @@ void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uin
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR) {
         const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, next, v ? v + j : NULL, dv, V_MR);
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift,
+                width, V_MR);
     }
     if (V_MR > 4 && j + 4 <= nk) {
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 4);
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4);
         j += 4;
     }
     if (V_MR > 2 && j + 2 <= nk) {
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 2);
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2);
         j += 2;
     }
     for (; j < nk; j++)
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 1);
+        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }

@@ -25,8 +25,8 @@ double attention_ref_growth(double n)
     return n < working ? n : working;
 }
 
-/* Press, Smith, Lewis 2021 (arXiv 2108.12409): slopes of a power of two are geometric, from 2^(-8/n) to 2^-8; other counts
-   take the power of two below, then every second slope of the power above. */
+/* Press, Smith, Lewis 2021 (arXiv 2108.12409): slopes of a power of two are geometric, from 2^(-8/n) to 2^-8; other
+   counts take the power of two below, then every second slope of the power above. */
 double attention_ref_slope(int64_t h, int64_t n)
 {
     int64_t below = 1;
@@ -55,8 +55,9 @@ int attention_ref_sees(const attention_ref *r, int64_t h, int64_t i, int64_t j)
     return count_of(r, h, i, j) > 0;
 }
 
-/* Score of one pair and its error: the dot (growth), scale rounded and applied (2), tanh and its cap (class, cap rounded,
-   product, quotient), each later edit (rounded operand, product, sum), and the change of units to log2 (constant, product). */
+/* Score of one pair and its error: the dot (growth), scale rounded and applied (2), tanh and its cap (class, cap
+   rounded, product, quotient), each later edit (rounded operand, product, sum), and the change of units to log2
+   (constant, product). */
 static void score(const attention_ref *r, int64_t h, int64_t i, int64_t j, double *s, double *ds)
 {
     const float *q = r->q + (h * r->lq + i) * r->d;
@@ -88,8 +89,8 @@ static void score(const attention_ref *r, int64_t h, int64_t i, int64_t j, doubl
     *ds = e + 2 * U * fabs(x);
 }
 
-/* Length of the longest rising subsequence of the visible scores. A running maximum over the keys in order, over any part
-   of them, or over the maxima of pieces changes no more often than that. */
+/* Length of the longest rising subsequence of the visible scores. A running maximum over the keys in order, over any
+   part of them, or over the maxima of pieces changes no more often than that. */
 static double longest_rise(const attention_ref *r, row_scores *x)
 {
     int64_t n = 0;
@@ -110,8 +111,8 @@ static double longest_rise(const attention_ref *r, row_scores *x)
     return (double)n;
 }
 
-/* Relative error of exp(s - m) as it stands in a sum: the score, the difference's rounding, exp; then, for each change of
-   the maximum, one more exp and its product. */
+/* Relative error of exp(s - m) as it stands in a sum: the score, the difference's rounding, exp; then, for each
+   change of the maximum, one more exp and its product. */
 static double weight_error(const row_scores *x, double s, double ds)
 {
     double changes = x->rises * (2 * EXP_ULP + 1) * U;
@@ -144,7 +145,7 @@ static void run_row(attention_ref *r, int64_t h, int64_t i, row_scores *x)
     double sink = r->sinks ? (double)r->sinks[h] : -INFINITY, top, sum, mean = 0, worst = 0, growth;
     fill_scores(r, h, i, x);
     for (int64_t j = 0; j < r->lk; j++)
-        r->visible[row] += x->count[j] > 0;
+        r->visible[row] += x->count[j];
     for (int64_t c = 0; c < r->dv; c++)
         o[c] = bound[c] = 0;
     r->lse_bound[row] = r->row_max_bound[row] = 0;

@@ -1,5 +1,5 @@
-/* Oracle of attention: one batch entry (or one sequence), in double, from the formulas of doc/numerics.md, with the error
-   that its classes allow each output of a float computation. Shares nothing with the library. */
+/* Oracle of attention: one batch entry (or one sequence), in double, from the formulas of doc/numerics.md, with the
+   error that its classes allow each output of a float computation. Shares nothing with the library. */
 #ifndef FV_TESTS_ATTENTION_REF_H
 #define FV_TESTS_ATTENTION_REF_H
 #include <stdint.h>
@@ -25,7 +25,7 @@ typedef struct attention_ref {
     double *o, *o_bound;             /* [hq, lq, dv] */
     double *lse, *lse_bound;         /* [hq, lq] */
     double *row_max, *row_max_bound; /* [hq, lq] */
-    int64_t *visible;                /* [hq, lq] pairs, each counted once */
+    int64_t *visible;                /* [hq, lq] pairs, as often as they enter */
 } attention_ref;
 
 void attention_ref_run(attention_ref *r);

@@ -101,7 +101,8 @@ void fv_case_store(fv_case *c)
 
 static void call_qk(fv_case *c)
 {
-    ((fvk_qk_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->s, c->mx, c->next_rows, c->v_rows, c->dv);
+    ((fvk_qk_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->s, c->mx, c->next_rows, c->v_rows, 0,
+                             c->dv);
 }
 
 static void call_qk_pair(fv_case *c)

@@ -97,77 +97,77 @@ static void pack_leaves_lanes(const void *const *q, int n, int d, float scale, f
 /* ------------------------------------------------------------------ qk */
 
 static void qk(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-               const void *const *next, const void *const *v, int dv)
+               const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    ((fvk_qk_fn *)real)(qt, d, k, nk, rows, s, mx, next, v, dv);
+    ((fvk_qk_fn *)real)(qt, d, k, nk, rows, s, mx, next, far, shift, width);
 }
 
 static void qk_drops(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                     const void *const *next, const void *const *v, int dv)
+                     const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk - 1, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk - 1, rows, s, mx, next, far, shift, width);
     for (int i = 0; i < LANES; i++)
         s[(nk - 1) * LANES + i] = FVK_HIDDEN;
 }
 
 static void qk_swaps(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                     const void *const *next, const void *const *v, int dv)
+                     const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
     swap_lanes(s, nk);
 }
 
 static void qk_scales(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                      const void *const *next, const void *const *v, int dv)
+                      const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
     static float scaled[FV_CASE_DIM * LANES];
     for (int i = 0; i < d * LANES; i++)
         scaled[i] = qt[i] * wrong;
-    qk(scaled, d, k, nk, rows, s, mx, next, v, dv);
+    qk(scaled, d, k, nk, rows, s, mx, next, far, shift, width);
 }
 
 static void qk_reads_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                            float *mx, const void *const *next, const void *const *v, int dv)
+                            float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
     touch(k[nk - 1], d);
 }
 
 static void qk_reads_key_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                                float *mx, const void *const *next, const void *const *v, int dv)
+                                float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
     touch(k + nk, 0);
 }
 
-static void qk_reads_values(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                            float *mx, const void *const *next, const void *const *v, int dv)
+static void qk_reads_far(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                            float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
-    if (v)
-        touch(v[0], 0);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    if (far)
+        touch(far[0], 0);
 }
 
 static void qk_writes_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                             float *mx, const void *const *next, const void *const *v, int dv)
+                             float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
     s[nk * LANES] = 0;
 }
 
 static void qk_sees_all(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                        const void *const *next, const void *const *v, int dv)
+                        const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
     (void)rows;
-    qk(qt, d, k, nk, NULL, s, mx, next, v, dv);
+    qk(qt, d, k, nk, NULL, s, mx, next, far, shift, width);
 }
 
 static void qk_forgets_maximum(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                               float *mx, const void *const *next, const void *const *v, int dv)
+                               float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
 {
     for (int i = 0; i < LANES; i++)
         mx[i] = FVK_HIDDEN;
-    qk(qt, d, k, nk, rows, s, mx, next, v, dv);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
 }
 
 /* ------------------------------------------------------------------ softmax */
@@ -443,7 +443,7 @@ static const mutant mutants[] = {
     FAULT(FVK_QK, "qk: scale off by 1e-5", qk_scales),
     FAULT(FVK_QK, "qk: reads one element beyond a key", qk_reads_beyond),
     FAULT(FVK_QK, "qk: reads one key pointer too many", qk_reads_key_beyond),
-    FAULT(FVK_QK, "qk: reads values instead of prefetching them", qk_reads_values),
+    FAULT(FVK_QK, "qk: reads values instead of prefetching them", qk_reads_far),
     FAULT(FVK_QK, "qk: writes beyond the scores", qk_writes_beyond),
     FAULT(FVK_QK, "qk: shows hidden pairs", qk_sees_all),
     FAULT(FVK_QK, "qk: forgets the maximum of before", qk_forgets_maximum),

@@ -8,6 +8,7 @@
    Cost per tile and block of n keys, d = dv: 4 n d LANES flops; n d elements of K and of V from L2, 1 / tiles of it from
    beyond; n exponentials per lane; 2 d vectors of accumulator traffic. Fixed cost per tile: two transpositions of
    d x LANES. */
+#include "core/numbers.h"
 #include "drive/work.h"
 
 #include <float.h>
@@ -41,13 +42,17 @@ typedef struct lanes {
     int64_t key_class;
     float *s, *alpha, *kpos, *pos, *slope, *wide_k, *wide_v;
     const void **wide_rows_k, **wide_rows_v;
+    ptrdiff_t ldk, ldv; /* of wide_k, wide_v */
     int64_t wide_first;
     int wide_n; /* rows that wide_k, wide_v hold when wide_first >= 0 */
+    int sharing; /* tiles of the group */
     uint64_t kept;
     tile tile[FV_MAX_TILES];
 } lanes;
 
-enum { ALIGN = 64 };
+/* PAD floats behind each copied row: rows a power of two apart share a few sets of L1, and pv visits each row once per
+   handful of columns. */
+enum { ALIGN = 64, PAD = 16 };
 
 static void *carve(char **at, size_t bytes)
 {
@@ -86,16 +91,15 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->pos = carve(&at, row);
     x->slope = carve(&at, row);
     x->kpos = carve(&at, (size_t)w->block * sizeof(float));
-    if (w->kernel.widen) {
-        x->wide_k = carve(&at, (size_t)w->block * (size_t)w->problem.d * sizeof(float));
-        x->wide_v = carve(&at, (size_t)w->block * dv * sizeof(float));
-        x->wide_rows_k = carve(&at, (size_t)w->block * sizeof(void *));
-        x->wide_rows_v = carve(&at, (size_t)w->block * sizeof(void *));
-        if (base)
-            for (int j = 0; j < w->block; j++) {
-                x->wide_rows_k[j] = x->wide_k + (size_t)j * (size_t)w->problem.d;
-                x->wide_rows_v[j] = x->wide_v + (size_t)j * dv;
-            }
+    x->ldk = (ptrdiff_t)((w->problem.d + 15) & ~15) + PAD;
+    x->ldv = (ptrdiff_t)((w->problem.dv + 15) & ~15) + PAD;
+    x->wide_k = carve(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldk * sizeof(float) : 0);
+    x->wide_v = carve(&at, (size_t)w->block * (size_t)x->ldv * sizeof(float));
+    x->wide_rows_k = carve(&at, (size_t)w->block * sizeof(void *));
+    x->wide_rows_v = carve(&at, (size_t)w->block * sizeof(void *));
+    for (int j = 0; base && j < w->block; j++) {
+        x->wide_rows_k[j] = x->wide_k + j * x->ldk;
+        x->wide_rows_v[j] = x->wide_v + j * x->ldv;
     }
     return (size_t)(at - base);
 }
@@ -199,17 +203,45 @@ static void record(lanes *x, tile *y, const queue *q, int masked)
     }
 }
 
-/* Rows of a 16-bit type as floats, once for the tiles that share a block of consecutive keys. */
-static void widen(lanes *x, const queue *q)
+/* Copies of a block's rows, as floats, once for the tiles that share a block of consecutive keys. */
+static void copy_rows(lanes *x, const queue *q)
 {
     const fv_work *w = x->work;
     if (q->first >= 0 && q->first == x->wide_first && q->n == x->wide_n)
         return;
-    if (!w->kernel.qk_pair)
-        w->kernel.widen(q->k, q->n, (int)w->problem.d, x->wide_k, (ptrdiff_t)w->problem.d);
-    w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, (ptrdiff_t)w->problem.dv);
+    if (w->kernel.widen && !w->kernel.qk_pair)
+        w->kernel.widen(q->k, q->n, (int)w->problem.d, x->wide_k, x->ldk);
+    if (w->kernel.widen)
+        w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, x->ldv);
+    else
+        for (int j = 0; j < q->n; j++)
+            memcpy(x->wide_v + j * x->ldv, q->v[j], (size_t)w->problem.dv * sizeof(float));
     x->wide_first = q->first;
     x->wide_n = q->n;
+}
+
+/* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone the values of this block; in a group, by the
+   first tile the keys of the next block and by the second its values, where keys lie at a fixed distance. */
+static void score(lanes *x, tile *y, const queue *q, const void *const *k, const uint32_t *rows, float *mx)
+{
+    const fv_work *w = x->work;
+    const fovea_problem *p = &w->problem;
+    const void *const *far = NULL;
+    ptrdiff_t shift = 0, next = (ptrdiff_t)w->block * x->task.pass->step * (ptrdiff_t)fv_dtype_bytes(p->dtype);
+    int fixed = !x->tensors->arguments->k_rows && !p->page_size, width = 0;
+    if (x->sharing == 1) {
+        far = (const void *const *)q->v;
+        width = (int)p->dv;
+    } else if (fixed && y == &x->tile[0]) {
+        far = (const void *const *)q->k;
+        shift = next * p->k.token;
+        width = (int)p->d;
+    } else if (fixed && y == &x->tile[1]) {
+        far = (const void *const *)q->v;
+        shift = next * p->v.token;
+        width = (int)p->dv;
+    }
+    w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, NULL, far, shift, width);
 }
 
 static void flush(lanes *x, tile *y, queue *q, int masked)
@@ -226,17 +258,16 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
-    if (kernel->widen) {
-        widen(x, q);
-        if (!kernel->qk_pair)
+    if (kernel->widen || (x->sharing > 1 && q->first >= 0 && q->n == w->block)) {
+        copy_rows(x, q);
+        if (kernel->widen && !kernel->qk_pair)
             k = (const void *const *)x->wide_rows_k;
         v = (const void *const *)x->wide_rows_v;
     }
     if (kernel->qk_pair)
         kernel->qk_pair(y->qt, d, k, q->n, w->edits ? NULL : rows, w->scale, x->s, w->edits ? raw : y->mx);
     else
-        kernel->qk(y->qt, d, k, q->n, w->edits ? NULL : rows, x->s, w->edits ? raw : y->mx, NULL,
-                   kernel->widen ? NULL : v, dv);
+        score(x, y, q, k, w->edits ? NULL : rows, w->edits ? raw : y->mx);
     if (w->edits)
         edit_block(x, y, q, rows);
     kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
@@ -337,6 +368,7 @@ static void finish_tile(lanes *x, tile *y)
 /* Walks n tiles of one class in lock step. */
 static void run_group(lanes *x, int n)
 {
+    x->sharing = n;
     for (;;) {
         int64_t start = INT64_MAX;
         for (int i = 0; i < n; i++)

@@ -142,7 +142,7 @@ static void find_scores(pruned *x)
             w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k, n, s, x->lds);
         else {
             widen(x, x->k, n, d);
-            w->kernel.qk(x->qt, d, (const void *const *)x->k, n, NULL, s, raw, NULL, NULL, 0);
+            w->kernel.qk(x->qt, d, (const void *const *)x->k, n, NULL, s, raw, NULL, NULL, 0, 0);
         }
         if (w->softcap > 0 || w->alibi)
             edit_scores(x, at, n, s);

@@ -19,9 +19,14 @@ enum {
     SPLIT_KEYS = 4096, /* rows driver: keys per task; a function of the shape alone, so that threads change no bit */
     ROW_BLOCK = 2048,  /* keys before switching from K to V: switching early costs a DRAM stream 15 % */
     LANE_BLOCK = 128,  /* keys per block of the lanes family */
-    LANE_TILES = 4     /* tiles that share a block from L2 */
+    LANE_TILES = 8     /* tiles that share a block from L2, when there are tasks enough */
 };
 #endif
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 static fovea_status no_memory(fovea_error *err, const char *what, size_t bytes)
 {
@@ -130,11 +135,6 @@ static fovea_status compile(fovea_plan *plan, fv_lengths *lengths, const fv_patt
     return FOVEA_OK;
 }
 
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* One pass: which driver, how many tasks. */
 static void set_pass(fovea_plan *plan, fv_lengths *lengths, fv_pattern *pattern, unsigned part, int64_t step)
 {
@@ -210,9 +210,13 @@ static fovea_status find_lengths(fovea_plan *plan, const fovea_recipe *recipe, i
 static void set_tiles(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
-    int64_t widest = plan->problem.d > plan->problem.dv ? plan->problem.d : plan->problem.dv;
+    int64_t widest = plan->problem.d > plan->problem.dv ? plan->problem.d : plan->problem.dv, tiles;
     w->block = LANE_BLOCK;
     w->tiles = widest > 512 ? 1 : LANE_TILES;
+    /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
+    tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
+    while (w->tiles > 1 && tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
+        w->tiles /= 2;
     w->row_block = ROW_BLOCK;
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);

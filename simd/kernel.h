@@ -73,6 +73,8 @@ typedef fvk_edit_fn fvk_row_edit_fn;
 
 /* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential: for normalisers outside the hot loop. */
 typedef void fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
+/* How many of n numbers exceed t; NaN does not. */
+typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
 
 /* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading
    whole KiB (read). */
@@ -81,7 +83,7 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
-    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

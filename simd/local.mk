@@ -15,6 +15,7 @@ FV_KERNEL_FILES = \
 	simd/body/peak.h \
 	simd/body/pv.h \
 	simd/body/qk.h \
+	simd/body/row.h \
 	simd/body/softmax.h \
 	simd/body/widen.h \
 	simd/kernel.h \

@@ -6,6 +6,7 @@
 #include "body/softmax.h"
 #include "body/pv.h"
 #include "body/edit.h"
+#include "body/row.h"
 #include "body/peak.h"
 
 #define FV_T float

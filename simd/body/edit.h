@@ -30,13 +30,3 @@ void FVK(row_edit_f32)(float *s, int nk, const fvk_edit *e)
         v_store_n(s + j, edit_one(v_load_n(s + j, nk - j), e, slope, pos,
                                   e->slope ? v_load_n(e->kpos + j, nk - j) : v_zero()), nk - j);
 }
-
-void FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
-{
-    const vf c = v_set1(shift);
-    int64_t j = 0;
-    for (; j + VL <= n; j += VL)
-        v_store(y + j, v_exp(v_sub(v_load(x + j), c)));
-    if (j < n)
-        v_store_n(y + j, v_exp(v_sub(v_load_n(x + j, (int)(n - j)), c)), (int)(n - j));
-}

@@ -29,6 +29,7 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_ROW_SOFTMAX] = fv_case_row_softmax,
     [FVK_ROW_EDIT] = fv_case_row_edit,
     [FVK_EXP] = fv_case_exp,
+    [FVK_COUNT] = fv_case_count,
     [FVK_PEAK] = fv_case_peak,
     [FVK_READ] = fv_case_read,
 };

@@ -218,6 +218,27 @@ void fv_case_exp(fv_case *c)
         fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
 }
 
+static void call_count(fv_case *c)
+{
+    c->result = (double)((fvk_count_fn *)c->fn)(c->s, c->nk, c->shift);
+}
+
+/* Thresholds between scores, equal to one, and beyond all of them. */
+void fv_case_count(fv_case *c)
+{
+    int64_t want = 0;
+    c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
+    c->s = fv_case_floats(c, "x", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++)
+        c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 50) ? fv_draw_score(c) : fv_draw_poison(c));
+    c->shift = fv_draw_once_in(c, 2) ? c->s[fv_draw_int(c, 0, c->nk - 1)] : (float)fv_draw_score(c);
+    for (int j = 0; j < c->nk; j++)
+        want += c->s[j] > c->shift;
+    c->call = call_count;
+    if (fv_case_run(c) && c->result != (double)want)
+        fv_case_fail(c, "count = %.0f, want %lld above %g", c->result, (long long)want, (double)c->shift);
+}
+
 /* ------------------------------------------------------------------ measuring */
 
 static void call_peak(fv_case *c)

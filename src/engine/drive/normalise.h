@@ -8,10 +8,14 @@
 
 /* One row: n visible, edited scores in natural units (n >= 1), ascending key order. sink is the sink logit or -INFINITY.
    Writes p[n] (weights of the values; 0 where dropped), keep[n] (1 when the value row can enter the output) and, for rows
-   with lse, *lse (includes the sink). scratch holds 2 n floats. arg: see each row. exps: the accurate exponential of the
-   instruction set in use. */
-typedef void fv_normalise_fn(const float *s, int64_t n, const double *arg, float sink, fvk_exp_fn *exps, float *p,
-                             uint8_t *keep, float *scratch, float *lse);
+   with lse, *lse (includes the sink). scratch holds 2 n floats. arg: see each row. kernel: of the instruction set in
+   use. */
+typedef struct fv_row_kernels {
+    fvk_exp_fn *exps;
+    fvk_count_fn *count;
+} fv_row_kernels;
+typedef void fv_normalise_fn(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel,
+                             float *p, uint8_t *keep, float *scratch, float *lse);
 
 typedef struct fv_normaliser {
     const char *name; /* "topk", "topp", "threshold-rel", "threshold-prob", "localv", "sparsemax", "entmax15", "entmax",

@@ -198,7 +198,7 @@ static uint64_t normalise(pruned *x, int i)
     x->top[i] = top;
     x->lse[i] = -INFINITY;
     if (n)
-        w->normaliser->apply(x->row, n, w->arg, sink, w->kernel.exps, x->p, x->keep, x->sort, &x->lse[i]);
+        w->normaliser->apply(x->row, n, w->arg, sink, &w->kernel.row, x->p, x->keep, x->sort, &x->lse[i]);
     span = 0;
     for (int64_t j = 0; j < x->keys; j = end) {
         end = stretch(x, i, j, &span, &seen);

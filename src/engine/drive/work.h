@@ -26,7 +26,7 @@ typedef struct fv_kernels {
     fvk_axpy_fn *axpy;
     fvk_row_softmax_fn *row_softmax;
     fvk_row_edit_fn *row_edit;
-    fvk_exp_fn *exps;
+    fv_row_kernels row;
     int lanes; /* width of a lane tile */
     int mr;
 } fv_kernels;

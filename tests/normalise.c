@@ -422,7 +422,7 @@ Test(normalise, long_rows, .timeout = 60)
                                                                       : 1000,
                                    0};
             int64_t kept = 0;
-            row->apply(s, n, arg, -INFINITY, p, keep, scratch, &lse);
+            row->apply(s, n, arg, -INFINITY, &kernel, p, keep, scratch, &lse);
             for (int64_t j = 0; j < n; j++)
                 kept += keep[j];
             if (strcmp(row->name, "topk") == 0 || strcmp(row->name, "localv") == 0)

@@ -340,24 +340,29 @@ static void simplex(const float *s, int64_t n, double max, double slope, double 
     }
 }
 
-/* The largest K with K x_(K) > sum_(j<=K) x_(j) - 1, x = s - max in descending order; tau = (that sum - 1) / K. */
+/* tau = (sum over the support of x - 1) / its size, x = s - max. The support is found from above: keys not above the tau of
+   the present set leave it, until none does (Michelot 1986). Each round only raises tau, and a few suffice. */
 static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), sum = 0, tau = -1;
-    int64_t m;
-    (void)kernel, (void)arg, (void)sink, (void)lse;
+    double max = row_max(s, n), tau = -1;
+    int64_t m, before;
+    (void)arg, (void)sink, (void)kernel, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
         return;
     m = candidates(s, n, max, 1, scratch);
-    sort_descending(scratch, m);
-    for (int64_t k = 1; k <= m; k++) {
-        double x = scratch[k - 1] - max;
-        sum += x;
-        if ((double)k * x <= sum - 1)
-            break;
-        tau = (sum - 1) / (double)k;
-    }
+    do {
+        double sum = 0;
+        for (int64_t j = 0; j < m; j++)
+            sum += scratch[j] - max;
+        tau = (sum - 1) / (double)m;
+        before = m;
+        m = 0;
+        for (int64_t j = 0; j < before; j++) {
+            scratch[m] = scratch[j];
+            m += scratch[j] - max > tau;
+        }
+    } while (m < before);
     simplex(s, n, max, 1, tau, 1, p, keep);
 }
 

@@ -235,6 +235,28 @@ ParameterizedTest(unsigned *isa, attention, fast_bf16)
     }
 }
 
+ParameterizedTestParameters(attention, extreme_edits)
+{
+    return every_isa();
+}
+
+/* One key takes all, all keys weigh the same, the sink takes all or nothing. */
+ParameterizedTest(unsigned *isa, attention, extreme_edits)
+{
+    static const double scales[] = {1e-20, 1e-3, 30, 1000}, caps[] = {0, 0.01, 200}, sinks[] = {-1e4, 90, 1e4};
+    attention_run run = with_isa(isa);
+    for (int n = 0; n < 4 * 3 * 4 * 2; n++) {
+        attention_case *c = case_new(1, 2, 1, n & 1 ? 3 : 30, 60, 16, 8, (fovea_dtype)(n % 3), (uint64_t)n);
+        c->problem.causal = 1;
+        c->problem.scale = scales[n / 2 % 4];
+        c->problem.softcap = caps[n / 8 % 3];
+        c->problem.has_sink = n / 24 < 3;
+        c->problem.sink = n / 24 < 3 ? sinks[n / 24] : 0;
+        case_verify(c, &dense, run);
+        case_free(c);
+    }
+}
+
 /* ------------------------------------------------------------------ edges */
 
 ParameterizedTestParameters(attention, empty)

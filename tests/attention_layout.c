@@ -263,6 +263,10 @@ ParameterizedTest(unsigned *isa, layout, listed_rows)
         case_set_rows(c, counts[n], lists[n]);
         case_verify(c, &dense, run);
         case_verify(c, &mixed, run);
+        case_set_output(c, (fovea_strides){HQ * LQ * DV, LQ * DV, DV}, B * HQ * LQ * DV); /* as for all rows */
+        case_verify(c, &dense, run);
+        for (int64_t row = counts[n]; row < LQ; row++)
+            cr_assert(isnan(c->o[row * DV]), "wrote row %lld of %lld", (long long)row, (long long)counts[n]);
         case_free(c);
     }
 }
@@ -295,18 +299,25 @@ static attention_case *sequence(const attention_case *c, int64_t s)
     return one;
 }
 
-static void varlen(attention_run run, fovea_dtype dtype, const attention_rule *rule, int alibi)
+/* queries and keys of unequal number, one query, no queries, no keys, more queries than keys */
+static const int64_t cu_q[SEQUENCES + 1] = {0, 40, 41, 41, 50, 70, 73},
+                                      cu_k[SEQUENCES + 1] = {0, 60, 93, 100, 100, 140, 142};
+
+static attention_case *varlen_case(fovea_dtype dtype)
 {
-    /* queries and keys of unequal number, one query, no queries, no keys, more queries than keys */
-    static const int64_t cu_q[SEQUENCES + 1] = {0, 40, 41, 41, 50, 70, 73},
-                                          cu_k[SEQUENCES + 1] = {0, 60, 93, 100, 100, 140, 142};
     attention_case *c = case_new(1, HQ, HKV, cu_q[SEQUENCES], cu_k[SEQUENCES], D, DV, dtype, 56);
     c->problem.causal = 1;
-    c->problem.alibi = alibi;
     c->problem.nseq = SEQUENCES;
     c->problem.cu_q = cu_q;
     c->problem.cu_k = cu_k;
     c->arguments.mask = NULL;
+    return c;
+}
+
+static void varlen(attention_run run, fovea_dtype dtype, const attention_rule *rule, int alibi)
+{
+    attention_case *c = varlen_case(dtype);
+    c->problem.alibi = alibi;
     case_run(c, rule->spec, run);
     for (int64_t s = 0; s < SEQUENCES; s++) {
         attention_case *one = sequence(c, s);
@@ -327,6 +338,46 @@ ParameterizedTest(unsigned *isa, layout, varlen_equals_separate_problems)
     for (int type = 0; type < 3; type++) {
         varlen(run, (fovea_dtype)type, &dense, type == 1);
         varlen(run, (fovea_dtype)type, &mixed, 0);
+    }
+}
+
+ParameterizedTestParameters(layout, varlen_in_other_places)
+{
+    return every_isa();
+}
+
+/* The tokens of a varlen batch as [token, head, dim], and its keys behind row pointers: the same bits. */
+ParameterizedTest(unsigned *isa, layout, varlen_in_other_places)
+{
+    enum { Q = 73, K = 142 };
+    static const void *k_rows[HKV * K], *v_rows[HKV * K];
+    attention_run run = with_isa(isa);
+    for (int type = 0; type < 3; type++) {
+        attention_case *a = varlen_case((fovea_dtype)type), *b = varlen_case((fovea_dtype)type);
+        size_t size = element((fovea_dtype)type);
+        void *q, *k, *v;
+        for (int64_t n = 0; n < HKV * K; n++) {
+            k_rows[n] = (char *)b->k_data + (size_t)(n * D) * size;
+            v_rows[n] = (char *)b->v_data + (size_t)(n * DV) * size;
+        }
+        b->arguments.k_rows = k_rows;
+        b->arguments.v_rows = v_rows;
+        same_bits(a, b, run, "row pointers of a varlen batch");
+        b->arguments.k_rows = b->arguments.v_rows = NULL;
+        b->problem.q = token_major(HQ, Q, D, 0);
+        b->problem.k = token_major(HKV, K, D, 0);
+        b->problem.v = token_major(HKV, K, DV, 0);
+        b->arguments.q = q = spread(b->q_data, size, 1, HQ, Q, D, b->problem.q);
+        b->arguments.k = k = spread(b->k_data, size, 1, HKV, K, D, b->problem.k);
+        b->arguments.v = v = spread(b->v_data, size, 1, HKV, K, DV, b->problem.v);
+        case_set_output(b, token_major(HQ, Q, DV, 0), HQ * Q * DV);
+        b->arguments.mask = NULL;
+        same_bits(a, b, run, "tokens of a varlen batch before heads");
+        free(q);
+        free(k);
+        free(v);
+        case_free(a);
+        case_free(b);
     }
 }
 

@@ -94,10 +94,20 @@ static void apply(row *r, const char *name, double a0, double a1, float sink)
         cr_assert(r->lse == 99, "%s has no lse but wrote one", name);
 }
 
+/* Exponentials that are floats. x = s - shift is rounded, which exp makes |x| u, and exp itself errs by 1 ulp = 2 u. In the
+   sum the first averages to at most log(n + 1) u, for the mean of |x| over a softmax is below its entropy. The shift is
+   within log(n + 1) of the lse, so |x| <= |log p| + log(n + 1). In units of u: */
+static double exp_units(const row *r, double p)
+{
+    return 4 + (p > 0 ? fabs(log(p)) : 0) + 2 * log((double)r->n + 1);
+}
+
 static void same_weights(const row *r, const char *name, double extra)
 {
+    const int exps = fv_normaliser_find(name)->has_lse;
     for (int64_t j = 0; j < r->n; j++) {
-        double bound = (0x1p-24 + (double)r->n * 0x1p-51) * fabs(r->ref_p[j]) + 0x1p-149 + extra;
+        double units = 1 + (exps ? exp_units(r, r->ref_p[j]) : 0);
+        double bound = (units * 0x1p-24 + (double)r->n * 0x1p-51) * fabs(r->ref_p[j]) + 0x1p-149 + extra;
         cr_assert(fabs(r->p[j] - r->ref_p[j]) <= bound, "%s n=%lld j=%lld s=%a: p=%.9g, oracle %.17g, bound %.3g", name,
                   (long long)r->n, (long long)j, r->s[j], r->p[j], r->ref_p[j], bound);
     }
@@ -105,7 +115,7 @@ static void same_weights(const row *r, const char *name, double extra)
 
 static void same_row(const row *r, const char *name)
 {
-    double bound = 0x1p-24 * fabs(r->ref.lse) + 0x1p-40;
+    double bound = 0x1p-24 * (fabs(r->ref.lse) + exp_units(r, 0)) + 0x1p-40;
     same_weights(r, name, 0);
     for (int64_t j = 0; j < r->n; j++)
         cr_assert(r->keep[j] == r->ref_keep[j], "%s n=%lld j=%lld s=%a: keep=%d, oracle %d", name, (long long)r->n,
@@ -212,7 +222,7 @@ static void check_sparse(row *r, const char *name, double arg, double alpha)
     ref_entmax(r->s, r->n, alpha, &r->ref);
     same_weights(r, name, edge);
     for (int64_t j = 0; j < r->n; j++) {
-        cr_assert(r->keep[j] == (r->p[j] > 0), "%s: keep is p > 0", name);
+        cr_assert(r->keep[j] || r->p[j] == 0, "%s: a weight outside the support", name);
         if (r->ref_p[j] > 2 * edge)
             cr_assert(r->keep[j] == 1, "%s n=%lld j=%lld: lost a key of weight %g", name, (long long)r->n, (long long)j,
                       r->ref_p[j]);

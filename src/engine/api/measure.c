@@ -65,6 +65,7 @@ double fovea_measure_read(const fovea_context *context, size_t bytes, double sec
         rate = (double)bytes / (now() - t) * 1e-9;
         best = rate > best ? rate : best;
     } while (now() - start < seconds);
+    (void)sink;
     fv_memory_put(&context->memory, block);
     return best;
 }

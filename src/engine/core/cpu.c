@@ -1,8 +1,8 @@
 /* CPU features by the compiler's builtins, which also ask whether the operating system saves the registers. */
 #include "core/cpu.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { KNOWN = 1u << 31 };
@@ -39,26 +39,29 @@ static unsigned runnable(void)
     return isas;
 }
 
+static char features[256];
+
+static void find_features(void)
+{
+    const char *const name[] = {"sse2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni",
+                                "avx512bf16"};
+    __builtin_cpu_init();
+    const int has[] = {__builtin_cpu_supports("sse2"), __builtin_cpu_supports("avx"), __builtin_cpu_supports("avx2"),
+                       __builtin_cpu_supports("fma"), has_f16c(), __builtin_cpu_supports("avx512f"),
+                       __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512vl"),
+                       __builtin_cpu_supports("avx512vnni"), __builtin_cpu_supports("avx512bf16")};
+    for (unsigned i = 0; i < sizeof has / sizeof *has; i++)
+        if (has[i]) {
+            strcat(features, features[0] ? " " : "");
+            strcat(features, name[i]);
+        }
+}
+
 const char *fv_cpu_features(void)
 {
-    static char text[256];
-    static atomic_int ready;
-    if (!atomic_load(&ready)) {
-        char line[256];
-        __builtin_cpu_init();
-        snprintf(line, sizeof line, "%s%s%s%s%s%s%s%s%s%s", __builtin_cpu_supports("sse2") ? "sse2 " : "",
-                 __builtin_cpu_supports("avx") ? "avx " : "", __builtin_cpu_supports("avx2") ? "avx2 " : "",
-                 __builtin_cpu_supports("fma") ? "fma " : "", has_f16c() ? "f16c " : "",
-                 __builtin_cpu_supports("avx512f") ? "avx512f " : "", __builtin_cpu_supports("avx512bw") ? "avx512bw " : "",
-                 __builtin_cpu_supports("avx512vl") ? "avx512dq avx512vl " : "",
-                 __builtin_cpu_supports("avx512vnni") ? "avx512vnni " : "",
-                 __builtin_cpu_supports("avx512bf16") ? "avx512bf16 " : "");
-        if (line[0])
-            line[strlen(line) - 1] = 0;
-        memcpy(text, line, sizeof text); /* every thread writes the same bytes */
-        atomic_store(&ready, 1);
-    }
-    return text;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_features);
+    return features;
 }
 #elif defined(__aarch64__)
 static unsigned runnable(void)

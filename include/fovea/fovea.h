@@ -288,7 +288,8 @@ FOVEA_API size_t fovea_plan_workspace(const fovea_plan *plan);
 FOVEA_API const char *fovea_plan_explain(const fovea_plan *plan);
 
 typedef struct fovea_cost {
-    double visible_pairs; /* (query, key) pairs the pattern lets through, summed over batch and heads */
+    double visible_pairs; /* (query, key) pairs the pattern lets through, summed over batch and heads; a multiset's
+                             (longnet) keys count once per branch, here and in `kept` */
     double dense_pairs;   /* pairs that dense attention with the same causal flag would visit */
     double density;       /* visible / dense; 0 when there are no pairs */
     double flops;         /* 2 (d + dv) per visible pair; exponentials not counted */

@@ -172,7 +172,7 @@ fovea_status fovea_execute(const fovea_plan *plan, const fovea_arguments *a, voi
             return fv_error_set(err, FOVEA_ERROR_MEMORY, "no memory for a workspace of %zu bytes", plan->workspace);
     }
     if (a->mask)
-        memset(a->mask, 0, (size_t)(plan->problem.batch * plan->problem.hq * plan->work.out_rows * plan->problem.lk));
+        memset(a->mask, 0, (size_t)(plan->problem.batch * plan->problem.hq * plan->work.out_rows * plan->work.mask_keys));
     tensors.arguments = a;
     fv_execute(&plan->work, &tensors, &plan->context->threads, workspace);
     if (a->kept)

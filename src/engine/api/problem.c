@@ -5,9 +5,16 @@
 
 #include <math.h>
 
+/* Saturates: a stride that does not fit is refused when a plan is made. */
+static int64_t times(int64_t a, int64_t b)
+{
+    int64_t c;
+    return __builtin_mul_overflow(a, b, &c) ? INT64_MAX : c;
+}
+
 static fovea_strides contiguous(int64_t heads, int64_t length, int64_t dim)
 {
-    return (fovea_strides){heads * length * dim, length * dim, dim};
+    return (fovea_strides){times(heads, times(length, dim)), times(length, dim), dim};
 }
 
 void fovea_problem_init(fovea_problem *problem, int64_t batch, int64_t hq, int64_t hkv, int64_t lq, int64_t lk, int64_t d,
@@ -72,6 +79,41 @@ static fovea_status check_strides(fovea_error *err, const char *name, const fove
             return fv_error_set(err, FOVEA_ERROR_STRIDE, "%s.%s stride %lld is negative; allowed: 0 and above", name,
                                 axis[i], (long long)value[i]);
     return FOVEA_OK;
+}
+
+/* The last element of a tensor must be within reach of a signed byte offset. */
+static fovea_status check_extent(fovea_error *err, const char *name, const fovea_strides *s, int64_t batch, int64_t heads,
+                                 int64_t length, int64_t dim, int64_t bytes)
+{
+    int64_t b, h, t, sum = 0;
+    if (batch == 0 || heads == 0 || length == 0)
+        return FOVEA_OK;
+    if (__builtin_mul_overflow(batch - 1, s->batch, &b) || __builtin_mul_overflow(heads - 1, s->head, &h) ||
+        __builtin_mul_overflow(length - 1, s->token, &t) || __builtin_add_overflow(b, h, &sum) ||
+        __builtin_add_overflow(sum, t, &sum) || __builtin_add_overflow(sum, dim, &sum) ||
+        __builtin_mul_overflow(sum, bytes, &sum))
+        return fv_error_set(err, FOVEA_ERROR_OVERFLOW,
+                            "%s of %lld x %lld x %lld x %lld elements with strides %lld, %lld, %lld does not fit in memory",
+                            name, (long long)batch, (long long)heads, (long long)length, (long long)dim,
+                            (long long)s->batch, (long long)s->head, (long long)s->token);
+    return FOVEA_OK;
+}
+
+static fovea_status check_extents(const fovea_problem *p, fovea_error *err)
+{
+    const int64_t size = p->dtype == FOVEA_F32 ? 4 : 2, rows = p->nrows >= 0 ? p->nrows : p->lq;
+    const int64_t tokens = p->page_size ? p->page_size : p->lk, batch = p->page_size ? p->page_count : p->batch;
+    const fovea_strides plain = {times(p->hq, times(rows, p->dv)), times(rows, p->dv), p->dv};
+    fovea_status s = check_extent(err, "q", &p->q, p->batch, p->hq, p->lq, p->d, size);
+    if (!s)
+        s = check_extent(err, "k", &p->k, batch, p->hkv, tokens, p->d, size);
+    if (!s)
+        s = check_extent(err, "v", &p->v, batch, p->hkv, tokens, p->dv, size);
+    if (!s) /* also the bound of everything that is kept per row */
+        s = check_extent(err, "o", &plain, p->batch, p->hq, rows, p->dv, 4);
+    if (!s && (p->o.batch || p->o.head || p->o.token))
+        s = check_extent(err, "o", &p->o, p->batch, p->hq, rows, p->dv, 4);
+    return s;
 }
 
 /* Output rows must not overlap. */
@@ -202,5 +244,7 @@ fovea_status fv_problem_check(const fovea_problem *p, fovea_error *err)
         s = check_output(p, err);
     if (!s)
         s = check_pages(p, err);
+    if (!s)
+        s = check_extents(p, err);
     return s;
 }

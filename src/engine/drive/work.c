@@ -140,5 +140,5 @@ uint8_t *fv_work_mask(const fv_work *w, const fv_tensors *tensors, const fv_sequ
 {
     if (!tensors->arguments->mask)
         return NULL;
-    return tensors->arguments->mask + fv_work_row(w, s, place) * w->problem.lk;
+    return tensors->arguments->mask + fv_work_row(w, s, place) * w->mask_keys;
 }

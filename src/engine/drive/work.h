@@ -65,6 +65,7 @@ typedef struct fv_work {
     fovea_problem problem;
     const int64_t *rows; /* list of query rows, or NULL */
     int64_t out_rows;    /* rows of o per head: lq or the number of rows asked for */
+    int64_t mask_keys;   /* bytes of a mask row: the longest lk of a sequence */
     int64_t group;
     fv_kernels kernel;
     int block;        /* keys per block of the lanes family */

@@ -262,6 +262,7 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
     for (int64_t i = 0; i < plan->shapes; i++) {
         fv_lengths *lengths = &plan->lengths[i];
         w->passes = lengths->passes > w->passes ? lengths->passes : w->passes;
+        w->mask_keys = lengths->shape.lk > w->mask_keys ? lengths->shape.lk : w->mask_keys;
         for (unsigned k = 0; k < lengths->passes; k++) {
             const fv_pass *pass = &lengths->pass[k];
             size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(w, pass)

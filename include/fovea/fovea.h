@@ -336,8 +336,8 @@ FOVEA_API void fovea_convert_from_f32(fovea_dtype to, const float *in, void *out
 
 /* ------------------------------------------------------------------ measuring the machine */
 
-/* Peak of the instruction set's fma and of its bf16 dot (0 when it has none), GFLOP/s on the calling thread, and read
-   bandwidth in GB/s over `bytes` of memory (taken from the context's allocator). Each takes about `seconds`. */
+/* Rate of the instruction set's fma, fed from L1 as a matrix kernel is, and of its bf16 dot (0 when it has none), GFLOP/s
+   on the calling thread, sustained over `seconds`; and read bandwidth in GB/s over `bytes` of memory (taken from the context's allocator). Each takes about `seconds`. */
 FOVEA_API double fovea_measure_fma(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_bf16(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_read(const fovea_context *context, size_t bytes, double seconds);

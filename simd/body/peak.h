@@ -1,24 +1,44 @@
 /* What the machine can do: independent fma chains, and a streaming read. Used to give every figure its limit. */
+/* The fma peak of a matrix kernel: a register tile fed from L1 by broadcast, as in qk, and nothing else. A loop on registers
+   alone runs no faster per cycle, but on CPUs that pay for loads with clock it is a peak that no kernel can have. */
 double FVK(peak_f32)(uint64_t n)
 {
-    enum { CHAINS = 12 };
-    vf acc[CHAINS];
+    enum { STEPS = 64, WORK = 2 * V_MR * LANES * STEPS };
     volatile float seed = 1.0f;
-    vf a = v_set1(seed), b = v_set1(1e-30f * seed); /* unknown to the compiler: nothing folds */
-    float sum = 0;
-    uint64_t rounds = n / (2 * VL * CHAINS) + 1;
-    FV_UNROLL
-    for (int i = 0; i < CHAINS; i++)
-        acc[i] = v_set1((float)i);
-    for (uint64_t r = 0; r < rounds; r++) {
-        FV_UNROLL
-        for (int i = 0; i < CHAINS; i++)
-            acc[i] = v_fma(a, acc[i], b);
+    float k[V_MR * STEPS], q[STEPS * LANES], sum = 0;
+    uint32_t bits = 1;
+    vf acc[V_MR][V_TILE];
+    uint64_t rounds = n / WORK + 1;
+    /* numbers of both signs with full significands: zeros and small integers run at a higher clock */
+    for (int i = 0; i < STEPS * (V_MR + LANES); i++) {
+        bits = bits * 1664525u + 1013904223u;
+        *(i < STEPS * V_MR ? &k[i] : &q[i - STEPS * V_MR]) = seed * ((float)(bits >> 8) * 0x1p-24f - 0.5f);
     }
-    for (int i = 0; i < CHAINS; i++)
-        sum += v_sum(acc[i]);
+    FV_UNROLL
+    for (int r = 0; r < V_MR; r++)
+        FV_UNROLL
+        for (int v = 0; v < V_TILE; v++)
+            acc[r][v] = v_set1((float)r);
+    for (uint64_t i = 0; i < rounds; i++) {
+        const float *x = fv_opaque(k), *y = fv_opaque(q);
+        FV_UNROLL_4
+        for (int t = 0; t < STEPS; t++) {
+            vf w[V_TILE];
+            FV_UNROLL
+            for (int v = 0; v < V_TILE; v++)
+                w[v] = v_load(y + t * LANES + v * VL);
+            FV_UNROLL
+            for (int r = 0; r < V_MR; r++)
+                FV_UNROLL
+                for (int v = 0; v < V_TILE; v++)
+                    acc[r][v] = v_fma(v_set1(x[r * STEPS + t]), w[v], acc[r][v]);
+        }
+    }
+    for (int r = 0; r < V_MR; r++)
+        for (int v = 0; v < V_TILE; v++)
+            sum += v_sum(acc[r][v]);
     seed = sum;
-    return (double)rounds * 2 * VL * CHAINS;
+    return (double)rounds * WORK;
 }
 
 double FVK(read_f32)(const void *block, size_t bytes)

@@ -10,6 +10,7 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         FV_UNROLL
         for (int n = 0; n < V_TILE; n++)
             acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
+    FV_UNROLL_2
     for (int j = 0; j < nk; j++) {
         const float *x = fv_opaque((const float *)v[j] + c);
         vf w[V_TILE];
@@ -71,22 +72,37 @@ void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uin
         pv_columns(p, nk, v, dv, NULL, alpha, ot);
 }
 
+/* VL columns from t, of `rows` <= VL lanes; w <= VL columns exist. */
+FV_INLINE void store_block(const float *ot, int t, int w, vf c, float *const *o, int rows)
+{
+    vf x[VL];
+    if (rows == VL && w == VL) {
+        FV_UNROLL
+        for (int i = 0; i < VL; i++)
+            x[i] = v_mul(c, v_load(ot + (size_t)(t + i) * LANES));
+        v_transpose(x);
+        FV_UNROLL
+        for (int i = 0; i < VL; i++)
+            v_store(o[i] + t, x[i]);
+        return;
+    }
+    for (int i = 0; i < VL; i++)
+        x[i] = i < w ? v_mul(c, v_load(ot + (size_t)(t + i) * LANES)) : v_zero();
+    v_transpose(x);
+    for (int i = 0; i < rows; i++) {
+        if (w == VL)
+            v_store(o[i] + t, x[i]);
+        else
+            v_store_n(o[i] + t, x[i], w);
+    }
+}
+
 void FVK(store_f32)(const float *ot, int dv, const float *r, float *const *o, int n)
 {
-    for (int v = 0; v < V_TILE; v++) {
+    for (int v = 0; v < V_TILE && v * VL < n; v++) {
         const vf c = v_load(r + v * VL);
-        for (int t = 0; t < dv; t += VL) {
-            vf x[VL];
-            int w = dv - t < VL ? dv - t : VL;
-            for (int i = 0; i < VL; i++)
-                x[i] = i < w ? v_mul(c, v_load(ot + (size_t)(t + i) * LANES + v * VL)) : v_zero();
-            v_transpose(x);
-            for (int i = 0; i < VL && v * VL + i < n; i++) {
-                if (w == VL)
-                    v_store(o[v * VL + i] + t, x[i]);
-                else
-                    v_store_n(o[v * VL + i] + t, x[i], w);
-            }
-        }
+        int rows = n - v * VL < VL ? n - v * VL : VL;
+        for (int t = 0; t < dv; t += VL)
+            store_block(ot + v * VL, t, dv - t < VL ? dv - t : VL, c, o + v * VL, rows);
     }
 }

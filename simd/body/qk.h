@@ -23,6 +23,7 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
         if (far && t < width)
             for (int r = 0; r < mr; r++)
                 v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(float));
+        FV_UNROLL_4
         for (; t < stop; t++) {
             vf q[V_TILE];
             FV_UNROLL

@@ -7,6 +7,11 @@
 #include <string.h>
 
 #define V_ISA avx512
+#if defined(__clang__)
+#define V_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define V_UNROLL _Pragma("GCC unroll 16")
+#endif
 #define V_HAS_FMA 1
 enum { VL = 16, V_TILE = 2, V_MR = 8, V_MC = 12 };
 
@@ -66,13 +71,15 @@ static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _M
 static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
 /* 16 x 16 transposition: r[i] lane j <-> r[j] lane i */
-static inline void v_transpose(vf r[16])
+static inline __attribute__((always_inline)) void v_transpose(vf r[16])
 {
     __m512 t[16];
+    V_UNROLL
     for (int i = 0; i < 8; i++) {
         t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
     }
+    V_UNROLL
     for (int i = 0; i < 4; i++) {
         __m512d a = _mm512_castps_pd(t[4 * i]), b = _mm512_castps_pd(t[4 * i + 2]);
         __m512d c = _mm512_castps_pd(t[4 * i + 1]), d = _mm512_castps_pd(t[4 * i + 3]);
@@ -81,12 +88,14 @@ static inline void v_transpose(vf r[16])
         r[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
         r[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
     }
+    V_UNROLL
     for (int i = 0; i < 4; i++) {
         t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
         t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
         t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
         t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
     }
+    V_UNROLL
     for (int i = 0; i < 4; i++) {
         r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
         r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);

@@ -86,7 +86,7 @@ static inline vf v_scale2(vf p, vf n)
 #define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
-static inline void v_transpose(vf r[4])
+static inline __attribute__((always_inline)) void v_transpose(vf r[4])
 {
     vf t[4];
     for (int i = 0; i < 4; i++)

@@ -80,7 +80,7 @@ static inline vf v_scale2(vf p, vf n)
 #define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
-static inline void v_transpose(vf r[4])
+static inline __attribute__((always_inline)) void v_transpose(vf r[4])
 {
     float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
     r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));

@@ -53,5 +53,5 @@ static inline vf v_scale2(vf p, vf n)
 #define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
 static inline void v_prefetch1(const void *p) { (void)p; }
 static inline void v_prefetch2(const void *p) { (void)p; }
-static inline void v_transpose(vf r[1]) { (void)r; }
+static inline __attribute__((always_inline)) void v_transpose(vf r[1]) { (void)r; }
 #endif

@@ -12,26 +12,23 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Best of slices of about 2 ms, after a warm-up of a quarter of the time: the clock of a core under vector load differs from
-   that of an idle one. GFLOP/s. */
+/* Mean rate of the last three quarters of the time, GFLOP/s: the first quarter warms the core up. Not the best instant, for the
+   clock of a shared machine changes within a millisecond, and a run that is compared with this lasts longer. */
 static double measure_peak(const fvk_row *row, double seconds)
 {
     fvk_peak_fn *peak;
-    double start = now(), best = 0;
-    uint64_t n = 1 << 20;
+    double start = now(), flops = 0, from = 0;
     if (!row)
         return 0;
     peak = (fvk_peak_fn *)row->fn;
     for (;;) {
-        double t = now(), flops = peak(n), took = now() - t, rate = flops / took * 1e-9;
-        if (took < 1e-3) {
-            n *= 2;
-            continue;
-        }
-        if (t - start > seconds / 4 && rate > best)
-            best = rate;
-        if (t - start > seconds && best > 0)
-            return best;
+        double t = now();
+        if (from == 0 && t - start >= seconds / 4)
+            from = t;
+        if (from > 0 && t - start >= seconds && flops > 0)
+            return flops / (t - from) * 1e-9;
+        double done = peak(1 << 24);
+        flops += from > 0 ? done : 0;
     }
 }
 

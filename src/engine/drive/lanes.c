@@ -50,7 +50,7 @@ typedef struct lanes {
     tile tile[FV_MAX_TILES];
 } lanes;
 
-/* PAD floats behind each copied row: rows a power of two apart share a few sets of L1, and pv visits each row once per
+/* PAD floats behind each widened row: rows a power of two apart share a few sets of L1, and pv visits each row once per
    handful of columns. */
 enum { ALIGN = 64, PAD = 16 };
 
@@ -94,7 +94,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->ldk = (ptrdiff_t)((w->problem.d + 15) & ~15) + PAD;
     x->ldv = (ptrdiff_t)((w->problem.dv + 15) & ~15) + PAD;
     x->wide_k = carve(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldk * sizeof(float) : 0);
-    x->wide_v = carve(&at, (size_t)w->block * (size_t)x->ldv * sizeof(float));
+    x->wide_v = carve(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldv * sizeof(float) : 0);
     x->wide_rows_k = carve(&at, (size_t)w->block * sizeof(void *));
     x->wide_rows_v = carve(&at, (size_t)w->block * sizeof(void *));
     for (int j = 0; base && j < w->block; j++) {
@@ -203,19 +203,15 @@ static void record(lanes *x, tile *y, const queue *q, int masked)
     }
 }
 
-/* Copies of a block's rows, as floats, once for the tiles that share a block of consecutive keys. */
-static void copy_rows(lanes *x, const queue *q)
+/* Rows of a 16-bit type as floats, once for the tiles that share a block of consecutive keys. */
+static void widen(lanes *x, const queue *q)
 {
     const fv_work *w = x->work;
     if (q->first >= 0 && q->first == x->wide_first && q->n == x->wide_n)
         return;
-    if (w->kernel.widen && !w->kernel.qk_pair)
+    if (!w->kernel.qk_pair)
         w->kernel.widen(q->k, q->n, (int)w->problem.d, x->wide_k, x->ldk);
-    if (w->kernel.widen)
-        w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, x->ldv);
-    else
-        for (int j = 0; j < q->n; j++)
-            memcpy(x->wide_v + j * x->ldv, q->v[j], (size_t)w->problem.dv * sizeof(float));
+    w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, x->ldv);
     x->wide_first = q->first;
     x->wide_n = q->n;
 }
@@ -258,9 +254,9 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
-    if (kernel->widen || (x->sharing > 1 && q->first >= 0 && q->n == w->block)) {
-        copy_rows(x, q);
-        if (kernel->widen && !kernel->qk_pair)
+    if (kernel->widen) {
+        widen(x, q);
+        if (!kernel->qk_pair)
             k = (const void *const *)x->wide_rows_k;
         v = (const void *const *)x->wide_rows_v;
     }
@@ -328,6 +324,17 @@ static void drain(lanes *x, tile *y)
         flush(x, y, edge, 1);
 }
 
+/* Output rows are written once, a line here and a line there: asked for while the last block is computed. */
+static void fetch_output(lanes *x, tile *y)
+{
+    const size_t bytes = (size_t)x->work->problem.dv * sizeof(float);
+    for (int i = 0; i < y->n; i++) {
+        const char *o = (const char *)fv_work_output(x->work, x->tensors, x->task.sequence, &y->place[i]);
+        for (size_t c = 0; c < bytes; c += 64)
+            __builtin_prefetch(o + c, 1, 2);
+    }
+}
+
 static void finish_tile(lanes *x, tile *y)
 {
     const fv_work *w = x->work;
@@ -379,8 +386,11 @@ static void run_group(lanes *x, int n)
         for (int i = 0; i < n; i++)
             feed(x, &x->tile[i], start + x->work->block);
     }
+    fetch_output(x, &x->tile[0]);
     for (int i = 0; i < n; i++) {
         drain(x, &x->tile[i]);
+        if (i + 1 < n)
+            fetch_output(x, &x->tile[i + 1]);
         finish_tile(x, &x->tile[i]);
     }
 }

@@ -18,7 +18,7 @@ enum { SPLIT_KEYS = 24, ROW_BLOCK = 16, LANE_BLOCK = 12, LANE_TILES = 2 };
 enum {
     SPLIT_KEYS = 4096, /* rows driver: keys per task; a function of the shape alone, so that threads change no bit */
     ROW_BLOCK = 2048,  /* keys before switching from K to V: switching early costs a DRAM stream 15 % */
-    LANE_BLOCK = 128,  /* keys per block of the lanes family */
+    LANE_BLOCK = 192,  /* keys per block of the lanes family: 24 KiB of weights for 32 lanes; 96 to 256 differ by 1 % */
     LANE_TILES = 8     /* tiles that share a block from L2, when there are tasks enough */
 };
 #endif

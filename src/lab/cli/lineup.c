@@ -93,6 +93,8 @@ static int run_measure(const cli *c, measure *m, lineup *l)
         .seconds = cli_real(c, "--budget"),
         .progress = show,
         .user = &bar,
+        .beside = l->beside,
+        .beside_user = l->beside_user,
     };
     const fovea_status status = measure_run(m, &options, l->result, &err);
     progress_end(&bar);

@@ -9,6 +9,8 @@
 typedef struct lineup {
     fovea_recipe **recipe;
     measure_result *result; /* after lineup_measure */
+    void (*beside)(void *user); /* see measure_options; may be NULL */
+    void *beside_user;
     char **kernel;          /* name of each plan's main kernel; "" when it has none */
     unsigned count;
     int has_baseline;       /* the first one is */

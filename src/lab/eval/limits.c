@@ -70,6 +70,18 @@ limits limits_measure(const fovea_context *context, size_t bytes, double seconds
     return found;
 }
 
+double limits_fma(const fovea_context *context, double seconds)
+{
+    const unsigned threads = fovea_context_threads(context);
+    job *jobs = calloc(threads, sizeof *jobs);
+    double peak;
+    if (!jobs)
+        return 0;
+    peak = together(jobs, threads, (job){.context = context, .what = FMA, .seconds = seconds});
+    free(jobs);
+    return peak;
+}
+
 limits limits_larger(limits a, limits b)
 {
     const limits larger = {fmax(a.fma, b.fma), fmax(a.bf16, b.bf16), fmax(a.read, b.read)};

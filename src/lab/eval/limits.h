@@ -14,6 +14,9 @@ typedef struct limits {
    that the problem lives in. Takes about 3 * seconds. */
 limits limits_measure(const fovea_context *context, size_t bytes, double seconds);
 
+/* The fma peak alone, all threads at once, in about `seconds`. */
+double limits_fma(const fovea_context *context, double seconds);
+
 /* The larger of each: a disturbed measurement is always too low. */
 limits limits_larger(limits a, limits b);
 

@@ -262,6 +262,10 @@ static int run_one(void *user, unsigned runner)
     measure *m = user;
     fovea_arguments arguments = m->input->arguments;
     arguments.o = m->o;
+    if (runner == m->count) {
+        m->options->beside(m->options->beside_user);
+        return 0;
+    }
     return (int)fovea_execute(m->plans[runner], &arguments, m->workspace, m->workspace_bytes,
                               m->err);
 }
@@ -277,7 +281,7 @@ static fovea_status time_all(measure *m, measure_result *results)
     if (!times)
         return no_memory(m->err, "times", (double)m->count * sizeof *times);
     const clock_race race = {
-        .runners = m->count,
+        .runners = m->count + (m->options->beside != NULL),
         .run = run_one,
         .user = m,
         .rounds = m->options->repeat,

@@ -47,6 +47,10 @@ typedef struct measure_options {
     /* what: "reference", "checking", "timing"; may be NULL */
     void (*progress)(void *user, const char *what, double part);
     void *user;
+    /* Runs once in every round beside the recipes, untimed; may be NULL. What is measured here shares the clock, the heat and
+       the neighbours of the recipes. */
+    void (*beside)(void *user);
+    void *beside_user;
 } measure_options;
 
 /* results: one per recipe. FOVEA_ERROR_MEMORY when something cannot be allocated. */

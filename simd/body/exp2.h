@@ -1,12 +1,12 @@
 /* exp2 for arguments <= 0 (and NaN): degree 6, at most 1.01 ulp (weighted least-squares minimax of 2^f on [-1/2, 1/2]
-   with the constant term fixed to 1; relative error of the polynomial 2.0e-9). Below -126.5 the result is 0 where the
-   machine has no scaling instruction. -infinity gives exactly 0. */
+   with the constant term fixed to 1; relative error of the polynomial 2.0e-9). Below -126 (-126.5 on some
+   instruction sets) the result is 0; -infinity gives exactly 0. */
 #ifndef FV_BODY_EXP2_H
 #define FV_BODY_EXP2_H
 FV_INLINE vf v_exp2(vf x)
 {
     vf n, f, p;
-    x = v_max(v_set1(V_EXP2_LEAST), x);
+    x = v_exp2_clamp(x);
     n = v_round(x);
     f = v_sub(x, n);
     p = v_fma(v_set1(0x1.41fbbcp-13f), f, v_set1(0x1.5f3e54p-10f));
@@ -15,6 +15,6 @@ FV_INLINE vf v_exp2(vf x)
     p = v_fma(p, f, v_set1(0x1.ebfbdcp-3f));
     p = v_fma(p, f, v_set1(0x1.62e430p-1f));
     p = v_fma(p, f, v_set1(1.0f));
-    return v_scale2(p, n);
+    return v_exp2_scale(x, p, n);
 }
 #endif

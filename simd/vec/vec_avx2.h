@@ -82,12 +82,13 @@ static inline float v_largest(vf x)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 static inline vf v_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline vf v_scale2(vf p, vf n)
+static inline vf v_exp2_scale(vf x, vf p, vf n)
 {
+    (void)x;
     __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
     return _mm256_mul_ps(p, _mm256_castsi256_ps(e));
 }
-#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
+static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
 static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 

@@ -63,10 +63,14 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
 }
 static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
-/* p(f) 2^n, n integral; round splits x = n + f, abs(f) <= 1/2 */
+/* The two ends of exp2, see vec/README. */
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, 8); }
-static inline vf v_scale2(vf p, vf n) { return _mm512_scalef_ps(p, n); }
-#define V_EXP2_LEAST (-200.0f) /* exp2 of it, as computed here, is exactly 0 */
+/* Lanes below -126 are masked out, not computed: an underflowing vscalef costs a hundred cycles. */
+static inline vf v_exp2_clamp(vf x) { return x; }
+static inline vf v_exp2_scale(vf x, vf p, vf n)
+{
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), p, n);
+}
 static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 

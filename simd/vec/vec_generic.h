@@ -77,13 +77,14 @@ static inline vf v_round(vf x)
     const vf magic = v_set1(12582912.0f); /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
     return (x + magic) - magic;
 }
-static inline vf v_scale2(vf p, vf n)
+static inline vf v_exp2_scale(vf x, vf p, vf n)
 {
+    (void)x;
     /* the integer n out of the low bits of n + 1.5 2^23; NaN gives some power, and p is NaN then */
     vm e = (vm)(n + v_set1(12582912.0f)) - 0x4b400000;
     return p * (vf)((e + 127) << 23);
 }
-#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
+static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline __attribute__((always_inline)) void v_transpose(vf r[4])

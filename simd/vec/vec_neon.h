@@ -72,12 +72,13 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
 static inline float v_sum(vf x) { return vaddvq_f32(x); }
 static inline float v_largest(vf x) { return vmaxvq_f32(x); }
 static inline vf v_round(vf x) { return vrndnq_f32(x); }
-static inline vf v_scale2(vf p, vf n)
+static inline vf v_exp2_scale(vf x, vf p, vf n)
 {
+    (void)x;
     int32x4_t e = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23);
     return vmulq_f32(p, vreinterpretq_f32_s32(e));
 }
-#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
+static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
 static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline __attribute__((always_inline)) void v_transpose(vf r[4])

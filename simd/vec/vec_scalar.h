@@ -46,11 +46,12 @@ static inline vf v_round(vf x)
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
     return (x + magic) - magic;
 }
-static inline vf v_scale2(vf p, vf n)
+static inline vf v_exp2_scale(vf x, vf p, vf n)
 {
+    (void)x;
     return n == n ? p * half_bits_float((uint32_t)((int32_t)n + 127) << 23) : p;
 }
-#define V_EXP2_LEAST (-127.0f) /* exp2 of it, as computed here, is exactly 0 */
+static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
 static inline void v_prefetch1(const void *p) { (void)p; }
 static inline void v_prefetch2(const void *p) { (void)p; }
 static inline __attribute__((always_inline)) void v_transpose(vf r[1]) { (void)r; }

@@ -1,6 +1,6 @@
 # Documents, samples and named shapes; the manual page is what the built tool says about itself.
 
-dist_doc_DATA += doc/architecture.md doc/numerics.md
+dist_doc_DATA += doc/architecture.md doc/numerics.md doc/performance.md
 
 dist_pkgdata_DATA += src/lab/eval/shapes.tsv
 nobase_dist_pkgdata_DATA += \

@@ -75,6 +75,8 @@ typedef fvk_edit_fn fvk_row_edit_fn;
 typedef void fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
 /* How many of n numbers exceed t; NaN does not. */
 typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
+/* Smallest and largest of n >= 1 numbers; returns 1, or 0 when some are NaN or infinite. NaN is passed over. */
+typedef int fvk_range_fn(const float *x, int64_t n, float *least, float *most);
 
 /* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading
    whole KiB (read). */
@@ -83,7 +85,7 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
-    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

@@ -75,7 +75,20 @@ static int64_t count(const float *x, int64_t n, float t)
     return above;
 }
 
-static const fv_row_kernels kernel = {exps, count};
+static int range(const float *x, int64_t n, float *least, float *most)
+{
+    int finite = 1;
+    *least = INFINITY;
+    *most = -INFINITY;
+    for (int64_t j = 0; j < n; j++) {
+        finite &= isfinite(x[j]) != 0;
+        *least = x[j] < *least ? x[j] : *least;
+        *most = x[j] > *most ? x[j] : *most;
+    }
+    return finite;
+}
+
+static const fv_row_kernels kernel = {exps, count, range};
 
 static void apply(row *r, const char *name, double a0, double a1, float sink)
 {

@@ -27,3 +27,27 @@ int64_t FVK(count_f32)(const float *x, int64_t n, float t)
     }
     return count;
 }
+
+/* x - x is 0 for finite x and NaN else, so its sum tells. max(x, a) with the accumulator second passes over NaN. */
+int FVK(range_f32)(const float *x, int64_t n, float *least, float *most)
+{
+    vf low = v_set1(INFINITY), high = v_set1(-INFINITY), odd = v_zero();
+    float a = INFINITY, b = -INFINITY, rest = 0;
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL) {
+        vf y = v_load(x + j);
+        high = v_max(y, high);
+        low = v_select(v_lt(y, low), y, low);
+        odd = v_add(odd, v_sub(y, y));
+    }
+    for (; j < n; j++) {
+        a = x[j] < a ? x[j] : a;
+        b = x[j] > b ? x[j] : b;
+        rest += x[j] - x[j];
+    }
+    rest += v_sum(odd);
+    high = v_max(high, v_set1(b));
+    *most = v_largest(high);
+    *least = -v_largest(v_sub(v_zero(), v_select(v_lt(v_set1(a), low), v_set1(a), low)));
+    return rest == 0;
+}

@@ -49,6 +49,7 @@ libengine_la_SOURCES = \
 	src/engine/drive/normalise.h \
 	src/engine/drive/pruned.c \
 	src/engine/drive/rows.c \
+	src/engine/drive/scratch.h \
 	src/engine/drive/work.c \
 	src/engine/drive/work.h \
 	src/engine/pattern/algebra.c \

@@ -30,6 +30,7 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_ROW_EDIT] = fv_case_row_edit,
     [FVK_EXP] = fv_case_exp,
     [FVK_COUNT] = fv_case_count,
+    [FVK_RANGE] = fv_case_range,
     [FVK_PEAK] = fv_case_peak,
     [FVK_READ] = fv_case_read,
 };

@@ -239,6 +239,33 @@ void fv_case_count(fv_case *c)
         fv_case_fail(c, "count = %.0f, want %lld above %g", c->result, (long long)want, (double)c->shift);
 }
 
+static void call_range(fv_case *c)
+{
+    c->result = ((fvk_range_fn *)c->fn)(c->s, c->nk, &c->p[0], &c->p[1]);
+}
+
+void fv_case_range(fv_case *c)
+{
+    float least = INFINITY, most = -INFINITY;
+    int finite = 1;
+    c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
+    c->s = fv_case_floats(c, "x", (size_t)c->nk);
+    c->p = fv_case_floats(c, "range", 2);
+    for (int j = 0; j < c->nk; j++) {
+        c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 200) ? fv_draw_score(c) : fv_draw_poison(c));
+        finite &= isfinite(c->s[j]) != 0;
+        least = c->s[j] < least ? c->s[j] : least;
+        most = c->s[j] > most ? c->s[j] : most;
+    }
+    c->call = call_range;
+    if (!fv_case_run(c))
+        return;
+    if (c->result != finite)
+        fv_case_fail(c, "range says %g to all finite, want %d", c->result, finite);
+    if (c->p[0] != least || c->p[1] != most)
+        fv_case_fail(c, "range %g..%g, want %g..%g", (double)c->p[0], (double)c->p[1], (double)least, (double)most);
+}
+
 /* ------------------------------------------------------------------ measuring */
 
 static void call_peak(fv_case *c)

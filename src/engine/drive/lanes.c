@@ -9,6 +9,7 @@
    beyond; n exponentials per lane; 2 d vectors of accumulator traffic. Fixed cost per tile: two transpositions of
    d x LANES. */
 #include "core/numbers.h"
+#include "drive/scratch.h"
 #include "drive/work.h"
 
 #include <float.h>
@@ -52,56 +53,49 @@ typedef struct lanes {
 
 /* PAD floats behind each widened row: rows a power of two apart share a few sets of L1, and pv visits each row once per
    handful of columns. */
-enum { ALIGN = 64, PAD = 16 };
+enum { PAD = 16 };
 
-static void *carve(char **at, size_t bytes)
+static void take_queue(fv_scratch *at, queue *q, int block)
 {
-    void *block = *at;
-    *at += (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    return block;
-}
-
-static void carve_queue(char **at, queue *q, int block)
-{
-    q->k = carve(at, (size_t)block * sizeof *q->k);
-    q->v = carve(at, (size_t)block * sizeof *q->v);
-    q->rows = carve(at, (size_t)block * sizeof *q->rows);
-    q->key = carve(at, (size_t)block * sizeof *q->key);
+    q->k = fv_scratch_take(at, (size_t)block * sizeof *q->k);
+    q->v = fv_scratch_take(at, (size_t)block * sizeof *q->v);
+    q->rows = fv_scratch_take(at, (size_t)block * sizeof *q->rows);
+    q->key = fv_scratch_take(at, (size_t)block * sizeof *q->key);
 }
 
 /* Lays the scratch out; with base NULL only its size matters. */
 static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *x, void **pattern)
 {
-    char *at = base;
+    fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes, row = width * sizeof(float);
     size_t d = (size_t)w->problem.d + 2, dv = (size_t)w->problem.dv;
     for (int t = 0; t < w->tiles; t++) {
         tile *y = &x->tile[t];
-        y->qt = carve(&at, d * row);
-        y->ot = carve(&at, dv * row);
-        y->m = carve(&at, row);
-        y->l = carve(&at, row);
-        y->mx = carve(&at, row);
-        carve_queue(&at, &y->full, w->block);
-        carve_queue(&at, &y->edge, w->block);
-        pattern[t] = carve(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
+        y->qt = fv_scratch_take(&at, d * row);
+        y->ot = fv_scratch_take(&at, dv * row);
+        y->m = fv_scratch_take(&at, row);
+        y->l = fv_scratch_take(&at, row);
+        y->mx = fv_scratch_take(&at, row);
+        take_queue(&at, &y->full, w->block);
+        take_queue(&at, &y->edge, w->block);
+        pattern[t] = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     }
-    x->s = carve(&at, (size_t)w->block * row);
-    x->alpha = carve(&at, 2 * row);
-    x->pos = carve(&at, row);
-    x->slope = carve(&at, row);
-    x->kpos = carve(&at, (size_t)w->block * sizeof(float));
+    x->s = fv_scratch_take(&at, (size_t)w->block * row);
+    x->alpha = fv_scratch_take(&at, 2 * row);
+    x->pos = fv_scratch_take(&at, row);
+    x->slope = fv_scratch_take(&at, row);
+    x->kpos = fv_scratch_take(&at, (size_t)w->block * sizeof(float));
     x->ldk = (ptrdiff_t)((w->problem.d + 15) & ~15) + PAD;
     x->ldv = (ptrdiff_t)((w->problem.dv + 15) & ~15) + PAD;
-    x->wide_k = carve(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldk * sizeof(float) : 0);
-    x->wide_v = carve(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldv * sizeof(float) : 0);
-    x->wide_rows_k = carve(&at, (size_t)w->block * sizeof(void *));
-    x->wide_rows_v = carve(&at, (size_t)w->block * sizeof(void *));
+    x->wide_k = fv_scratch_take(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldk * sizeof(float) : 0);
+    x->wide_v = fv_scratch_take(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldv * sizeof(float) : 0);
+    x->wide_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+    x->wide_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     for (int j = 0; base && j < w->block; j++) {
         x->wide_rows_k[j] = x->wide_k + j * x->ldk;
         x->wide_rows_v[j] = x->wide_v + j * x->ldv;
     }
-    return (size_t)(at - base);
+    return at.used;
 }
 
 size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass)
@@ -247,7 +241,7 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     int d = (int)w->problem.d, dv = (int)w->problem.dv;
     const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
     const uint32_t *rows;
-    float raw[FVK_MAX_LANES];
+    float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
     if (w->has_bias && !masked) {
         for (int j = 0; j < q->n; j++)
             q->rows[j] = y->all;

@@ -24,16 +24,17 @@
 
 /* ------------------------------------------------------------------ whole rows */
 
-/* Largest score; NaN when the row holds NaN or +infinity. */
-static double row_max(const float *s, int64_t n)
+/* Largest score, and the smallest in *least (may be NULL); NaN when the row holds NaN or +infinity. */
+static double row_max(const float *s, int64_t n, const fv_row_kernels *kernel, float *least)
 {
-    float max = -INFINITY;
-    int bad = 0;
-    for (int64_t j = 0; j < n; j++) {
-        bad |= !(s[j] < INFINITY);
-        max = s[j] > max ? s[j] : max;
-    }
-    return bad ? NAN : max;
+    float low, high;
+    int finite = kernel->range(s, n, &low, &high);
+    if (least)
+        *least = low;
+    for (int64_t j = 0; !finite && j < n; j++)
+        if (!(s[j] < INFINITY))
+            return NAN;
+    return high;
 }
 
 /* Writes the answer of a row that has no finite maximum and returns 1; else returns 0. */
@@ -49,38 +50,49 @@ static int degenerate(double max, int64_t n, float *p, uint8_t *keep, float *lse
     return 1;
 }
 
+/* Sum of n floats in double; independent chains of additions. */
+static double sum_of(const float *x, int64_t n)
+{
+    double part[4] = {0, 0, 0, 0}, rest = 0;
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4)
+        for (int i = 0; i < 4; i++)
+            part[i] += x[j + i];
+    for (; j < n; j++)
+        rest += x[j];
+    return rest + (part[0] + part[1]) + (part[2] + part[3]);
+}
+
 /* Mass of the whole row without the sink, in units of exp(max). p is scratch. */
 static double row_mass(const float *s, int64_t n, double max, const fv_row_kernels *kernel, float *p)
 {
-    double mass = 0;
-    double part[4] = {0, 0, 0, 0}; /* independent chains of additions */
-    int64_t j = 0;
     kernel->exps(s, n, (float)max, p);
-    for (; j + 4 <= n; j += 4)
-        for (int i = 0; i < 4; i++)
-            part[i] += p[j + i];
-    for (; j < n; j++)
-        mass += p[j];
-    return mass + (part[0] + part[1]) + (part[2] + part[3]);
+    return sum_of(p, n);
 }
 
-/* Softmax with denominator over the keys whose `counted` is set (NULL: over all) and over the sink; weights for the keys
-   whose keep is set. top is the largest score that counts. */
-static void softmax(const float *s, int64_t n, double top, float sink, const fv_row_kernels *kernel, const uint8_t *counted,
-                    const uint8_t *keep, float *p, float *lse)
+/* Softmax weights for the keys whose keep is set; the denominator is over these (renorm) or over all keys, and over the
+   sink. top is the largest score that counts. scratch: n + 1 floats. */
+static void softmax(const float *s, int64_t n, double top, float sink, const fv_row_kernels *kernel, int renorm,
+                    const uint8_t *keep, float *p, float *scratch, float *lse)
 {
-    double max = sink > top ? sink : top, scale;
-    double sum = isinf(sink) ? 0 : exp(sink - max);
-    if (!counted)
+    double max = sink > top ? sink : top, scale, sum = isinf(sink) ? 0 : exp(sink - max);
+    int64_t m = 0;
+    if (!renorm)
         sum += row_mass(s, n, max, kernel, p);
-    else {
-        kernel->exps(s, n, (float)max, p);
-        for (int64_t j = 0; j < n; j++)
-            sum += counted[j] ? p[j] : 0;
+    for (int64_t j = 0; j < n; j++) { /* the kept ones side by side */
+        scratch[m] = s[j];
+        m += keep[j];
     }
+    kernel->exps(scratch, m, (float)max, scratch);
+    if (renorm)
+        sum += sum_of(scratch, m);
     scale = 1 / sum;
-    for (int64_t j = 0; j < n; j++)
-        p[j] = keep[j] ? (float)(p[j] * scale) : 0;
+    scratch[m] = 0;
+    m = 0;
+    for (int64_t j = 0; j < n; j++) {
+        p[j] = keep[j] ? (float)(scratch[m] * scale) : 0;
+        m += keep[j];
+    }
     if (lse)
         *lse = (float)(max + log(sum));
 }
@@ -154,13 +166,9 @@ static float at_order(int32_t order)
 
 /* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed. Counting is a vector pass
    without branches, and a row fits in L1: five times as fast as a quickselect for rows of a thousand keys. */
-static cut cut_count(const float *s, int64_t n, int64_t k, double max, const fv_row_kernels *kernel)
+static cut cut_count(const float *s, int64_t n, int64_t k, float least, double max, const fv_row_kernels *kernel)
 {
-    int64_t lo, hi = order_of((float)max), above = 0;
-    float least = s[0];
-    for (int64_t j = 1; j < n; j++)
-        least = s[j] < least ? s[j] : least;
-    lo = order_of(least);
+    int64_t lo = order_of(least), hi = order_of((float)max), above = 0;
     while (lo < hi) { /* lo..hi holds the answer; `above` scores exceed hi */
         int64_t middle = lo + (hi - lo) / 2, count = kernel->count(s, n, at_order((int32_t)middle));
         if (count < k) {
@@ -211,19 +219,19 @@ static int64_t clip_count(double k, int64_t n)
 static void apply_topk(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n);
-    (void)scratch;
+    float least;
+    double max = row_max(s, n, kernel, &least);
     if (degenerate(max, n, p, keep, lse))
         return;
-    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), max, kernel), keep);
-    softmax(s, n, max, sink, kernel, keep, keep, p, lse);
+    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), least, max, kernel), keep);
+    softmax(s, n, max, sink, kernel, 1, keep, p, scratch, lse);
 }
 
 /* arg[0] p, 0 < p <= 1 */
 static void apply_topp(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), mass = 0;
+    double max = row_max(s, n, kernel, NULL), mass = 0;
     if (degenerate(max, n, p, keep, lse))
         return;
     memset(keep, 1, (size_t)n);
@@ -231,20 +239,19 @@ static void apply_topp(const float *s, int64_t n, const double *arg, float sink,
         mass = row_mass(s, n, max, kernel, p);
         keep_cut(s, n, cut_mass(s, n, max, arg[0] * mass, scratch), keep);
     }
-    softmax(s, n, max, sink, kernel, keep, keep, p, lse);
+    softmax(s, n, max, sink, kernel, 1, keep, p, scratch, lse);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static void apply_threshold_rel(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n);
-    (void)scratch;
+    double max = row_max(s, n, kernel, NULL);
     if (degenerate(max, n, p, keep, lse))
         return;
     for (int64_t j = 0; j < n; j++)
         keep[j] = s[j] >= max - arg[0];
-    softmax(s, n, max, sink, kernel, arg[1] != 0 ? keep : NULL, keep, p, lse);
+    softmax(s, n, max, sink, kernel, arg[1] != 0, keep, p, scratch, lse);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
@@ -252,9 +259,8 @@ static void apply_threshold_rel(const float *s, int64_t n, const double *arg, fl
 static void apply_threshold_prob(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), mass = 0;
+    double max = row_max(s, n, kernel, NULL), mass = 0;
     int64_t kept = 0;
-    (void)scratch;
     if (degenerate(max, n, p, keep, lse))
         return;
     mass = row_mass(s, n, max, kernel, p);
@@ -268,19 +274,19 @@ static void apply_threshold_prob(const float *s, int64_t n, const double *arg, f
             *lse = -INFINITY;
         return;
     }
-    softmax(s, n, max, sink, kernel, arg[1] != 0 ? keep : NULL, keep, p, lse);
+    softmax(s, n, max, sink, kernel, arg[1] != 0, keep, p, scratch, lse);
 }
 
 /* arg[0] k >= 1 */
 static void apply_localv(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n);
-    (void)scratch;
+    float least;
+    double max = row_max(s, n, kernel, &least);
     if (degenerate(max, n, p, keep, lse))
         return;
-    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), max, kernel), keep);
-    softmax(s, n, max, sink, kernel, NULL, keep, p, lse);
+    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), least, max, kernel), keep);
+    softmax(s, n, max, sink, kernel, 0, keep, p, scratch, lse);
 }
 
 /* ------------------------------------------------------------------ sparse maps onto the simplex */
@@ -345,7 +351,7 @@ static void simplex(const float *s, int64_t n, double max, double slope, double 
 static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), tau = -1;
+    double max = row_max(s, n, kernel, NULL), tau = -1;
     int64_t m, before;
     (void)arg, (void)sink, (void)kernel, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
@@ -372,7 +378,7 @@ static void apply_sparsemax(const float *s, int64_t n, const double *arg, float 
 static void apply_entmax15(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), mean = 0, squares = 0, tau = -1;
+    double max = row_max(s, n, kernel, NULL), mean = 0, squares = 0, tau = -1;
     int64_t m;
     (void)kernel, (void)arg, (void)sink, (void)lse;
     if (degenerate(max, n, p, keep, NULL))
@@ -409,7 +415,7 @@ static double entmax_sum(const float *v, int64_t m, double max, double slope, do
 static void apply_entmax(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
     uint8_t *keep, float *scratch, float *lse)
 {
-    double max = row_max(s, n), slope = arg[0] - 1, power = 1 / slope, lo, hi = 0;
+    double max = row_max(s, n, kernel, NULL), slope = arg[0] - 1, power = 1 / slope, lo, hi = 0;
     int64_t m;
     (void)kernel, (void)sink, (void)lse;
     if (degenerate(max, n, p, keep, NULL))

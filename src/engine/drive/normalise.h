@@ -13,6 +13,7 @@
 typedef struct fv_row_kernels {
     fvk_exp_fn *exps;
     fvk_count_fn *count;
+    fvk_range_fn *range;
 } fv_row_kernels;
 typedef void fv_normalise_fn(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel,
                              float *p, uint8_t *keep, float *scratch, float *lse);

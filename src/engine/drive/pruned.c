@@ -8,12 +8,13 @@
 
    Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own O(n) to O(n log n) per row, and
    2 dv flops per row for each key that some row of the tile keeps. */
+#include "drive/scratch.h"
 #include "drive/work.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ALIGN = 64, ROWS = FVK_MAX_ROWS };
+enum { ROWS = FVK_MAX_ROWS };
 
 typedef struct pruned {
     const fv_work *work;
@@ -37,36 +38,29 @@ typedef struct pruned {
     void *pattern;
 } pruned;
 
-static void *carve(char **at, size_t bytes)
-{
-    void *block = *at;
-    *at += (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    return block;
-}
-
 static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass *pass, char *base, pruned *x)
 {
-    char *at = base;
+    fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes > ROWS ? (size_t)w->kernel.lanes : ROWS, keys = (size_t)lengths->shape.lk;
     size_t d = (size_t)w->problem.d + 16, dv = (size_t)w->problem.dv, block = (size_t)w->block;
-    x->key = carve(&at, keys * sizeof *x->key);
-    x->see = carve(&at, keys * sizeof *x->see);
-    x->kept = carve(&at, keys * sizeof *x->kept);
-    x->s = carve(&at, (keys + 16) * width * sizeof(float));
-    x->row = carve(&at, keys * sizeof(float));
-    x->p = carve(&at, keys * sizeof(float));
-    x->sort = carve(&at, 2 * keys * sizeof(float));
-    x->keep = carve(&at, keys);
-    x->qt = carve(&at, width * d * sizeof(float));
-    x->ot = carve(&at, width * dv * sizeof(float));
-    x->kpos = carve(&at, block * sizeof(float));
-    x->pack = carve(&at, 2 * block * width * sizeof(float)); /* a block by key, and by row */
-    x->wide = carve(&at, block * (d > dv ? d : dv) * sizeof(float));
-    x->k = carve(&at, block * sizeof *x->k);
-    x->v = carve(&at, block * sizeof *x->v);
-    x->rows = carve(&at, block * sizeof *x->rows);
-    x->pattern = carve(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
-    return (size_t)(at - base);
+    x->key = fv_scratch_take(&at, keys * sizeof *x->key);
+    x->see = fv_scratch_take(&at, keys * sizeof *x->see);
+    x->kept = fv_scratch_take(&at, keys * sizeof *x->kept);
+    x->s = fv_scratch_take(&at, (keys + 16) * width * sizeof(float));
+    x->row = fv_scratch_take(&at, keys * sizeof(float));
+    x->p = fv_scratch_take(&at, keys * sizeof(float));
+    x->sort = fv_scratch_take(&at, 2 * keys * sizeof(float));
+    x->keep = fv_scratch_take(&at, keys);
+    x->qt = fv_scratch_take(&at, width * d * sizeof(float));
+    x->ot = fv_scratch_take(&at, width * dv * sizeof(float));
+    x->kpos = fv_scratch_take(&at, block * sizeof(float));
+    x->pack = fv_scratch_take(&at, 2 * block * width * sizeof(float)); /* a block by key, and by row */
+    x->wide = fv_scratch_take(&at, block * (d > dv ? d : dv) * sizeof(float));
+    x->k = fv_scratch_take(&at, block * sizeof *x->k);
+    x->v = fv_scratch_take(&at, block * sizeof *x->v);
+    x->rows = fv_scratch_take(&at, block * sizeof *x->rows);
+    x->pattern = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
+    return at.used;
 }
 
 size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass)
@@ -131,7 +125,7 @@ static void find_scores(pruned *x)
 {
     const fv_work *w = x->work;
     const int d = (int)w->problem.d;
-    float raw[FVK_MAX_LANES], ones[FVK_MAX_LANES], *row[FVK_MAX_LANES];
+    float raw[FVK_MAX_LANES] = {0}, ones[FVK_MAX_LANES], *row[FVK_MAX_LANES];
     for (int i = 0; i < FVK_MAX_LANES; i++)
         ones[i] = 1;
     for (int64_t at = 0; at < x->keys; at += w->block) {

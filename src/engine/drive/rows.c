@@ -7,13 +7,14 @@
 
    Cost per block of n keys: n d + n dv elements from memory, 2 n (d + dv) flops per row: below about 8 rows memory is the
    limit. Scores of a block live in rows x block floats. */
+#include "drive/scratch.h"
 #include "drive/work.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-enum { ALIGN = 64, ROWS = FVK_MAX_ROWS };
+enum { ROWS = FVK_MAX_ROWS };
 
 typedef struct rows {
     const fv_work *work;
@@ -35,28 +36,21 @@ typedef struct rows {
     uint64_t kept;
 } rows;
 
-static void *carve(char **at, size_t bytes)
-{
-    void *block = *at;
-    *at += (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    return block;
-}
-
 static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, rows *x)
 {
-    char *at = base;
+    fv_scratch at = {base, 0};
     size_t block = (size_t)w->row_block;
     x->ldq = (ptrdiff_t)((w->problem.d + 15) & ~15);
-    x->q = carve(&at, ROWS * (size_t)x->ldq * sizeof(float));
-    x->s = carve(&at, ROWS * block * sizeof(float));
-    x->o = carve(&at, ROWS * (size_t)w->problem.dv * sizeof(float));
-    x->kpos = carve(&at, block * sizeof(float));
-    x->k = carve(&at, block * sizeof *x->k);
-    x->v = carve(&at, block * sizeof *x->v);
-    x->rows = carve(&at, block * sizeof *x->rows);
-    x->key = carve(&at, block * sizeof *x->key);
-    x->pattern = carve(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, ROWS));
-    return (size_t)(at - base);
+    x->q = fv_scratch_take(&at, ROWS * (size_t)x->ldq * sizeof(float));
+    x->s = fv_scratch_take(&at, ROWS * block * sizeof(float));
+    x->o = fv_scratch_take(&at, ROWS * (size_t)w->problem.dv * sizeof(float));
+    x->kpos = fv_scratch_take(&at, block * sizeof(float));
+    x->k = fv_scratch_take(&at, block * sizeof *x->k);
+    x->v = fv_scratch_take(&at, block * sizeof *x->v);
+    x->rows = fv_scratch_take(&at, block * sizeof *x->rows);
+    x->key = fv_scratch_take(&at, block * sizeof *x->key);
+    x->pattern = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, ROWS));
+    return at.used;
 }
 
 size_t fv_rows_scratch(const fv_work *work, const fv_pass *pass)

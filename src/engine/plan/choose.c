@@ -73,6 +73,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->row_softmax = (fvk_row_softmax_fn *)find(isas, FVK_ROW_SOFTMAX, FVK_F32, 0, &missing);
     k->row_edit = (fvk_row_edit_fn *)find(isas, FVK_ROW_EDIT, FVK_F32, 0, &missing);
     k->row.exps = (fvk_exp_fn *)find(isas, FVK_EXP, FVK_F32, 0, &missing);
+    k->row.range = (fvk_range_fn *)find(isas, FVK_RANGE, FVK_F32, 0, &missing);
     k->row.count = (fvk_count_fn *)find(isas, FVK_COUNT, FVK_F32, 0, &missing);
     pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
     if (pair) {

@@ -110,11 +110,18 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
     const fv_work *w = x->work;
     const fv_sequence *s = x->task.sequence;
     const void *q[FVK_MAX_LANES];
+    const ptrdiff_t size = (ptrdiff_t)fv_dtype_bytes(w->problem.dtype), bytes = (ptrdiff_t)w->problem.d * size;
+    const ptrdiff_t ahead = (ptrdiff_t)w->kernel.lanes * x->task.pass->step * (ptrdiff_t)w->problem.q.token * size;
     y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
     y->all = (uint32_t)((1ull << y->n) - 1);
     y->full.n = y->edge.n = 0;
-    for (int i = 0; i < y->n; i++)
-        q[i] = fv_work_query(w, x->tensors, s, &y->place[i]);
+    for (int i = 0; i < y->n; i++) {
+        /* the row as far ahead as the tile is tall: most likely one of the next tile of the group */
+        const char *far = (const char *)fv_work_query(w, x->tensors, s, &y->place[i]) + ahead;
+        q[i] = far - ahead;
+        for (ptrdiff_t c = 0; c < bytes; c += 64)
+            __builtin_prefetch(far + c);
+    }
     if (w->kernel.qk_pair)
         w->kernel.pack_pair(q, y->n, (int)w->problem.d, y->qt);
     else

@@ -78,8 +78,7 @@ typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
 /* Smallest and largest of n >= 1 numbers; returns 1, or 0 when some are NaN or infinite. NaN is passed over. */
 typedef int fvk_range_fn(const float *x, int64_t n, float *least, float *most);
 
-/* Measuring: runs about n operations and returns flops done (peak) or a checksum after reading
-   whole KiB (read). */
+/* Measuring: runs about n flops and returns the flops done (peak); reads whole KiB and returns a checksum (read). */
 typedef double fvk_peak_fn(uint64_t n);
 typedef double fvk_read_fn(const void *block, size_t bytes);
 

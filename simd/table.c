@@ -1,7 +1,4 @@
 /* The table of kernels, from kernels.def. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "kernel.h"
 
 #define KERNEL(op, dtype, isa, lanes, mr, tolerance, note) void fvk_##op##_##dtype##__##isa(void);

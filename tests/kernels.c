@@ -3,8 +3,10 @@
 
    kernels [CASES [SEED]]     cases per kernel, 200; seed, 0 */
 #include "check/check.h"
+#include "core/cpu.h"
 
 #include <fovea/fovea.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,60 @@ static void check_options(tap *t)
     result(t, failures == 1 && h.calls == 0, "options of another version are refused", h.detail);
 }
 
+/* The class "ulp(2)" of exp2, by a scan instead of a few drawn arguments: a million floats from -2^-31 to -124, every
+   exponent alike, through the softmax of one row whose largest score is 0. */
+enum { SCAN_STRIDE = 307, SCAN_ROW = 4096 };
+
+static double scan_exp2(fvk_row_softmax_fn *softmax, float *where)
+{
+    const uint32_t first = 0x30000000, last = 0x42f80000; /* 2^-31 and 124 */
+    static float s[SCAN_ROW + 1], x[SCAN_ROW];
+    double worst = 0;
+    for (uint32_t at = first; at < last;) {
+        float m = FVK_HIDDEN, l = 0, alpha;
+        int n = 0;
+        for (; n < SCAN_ROW && at < last; n++, at += SCAN_STRIDE) {
+            memcpy(&x[n], &at, sizeof x[n]);
+            s[n] = x[n] = -x[n];
+        }
+        s[n] = 0;
+        softmax(s, n + 1, &m, &l, &alpha);
+        for (int i = 0; i < n; i++) {
+            double want = exp2((double)x[i]), error;
+            int exponent;
+            frexp(want, &exponent);
+            error = fabs((double)s[i] - want) / ldexp(1, exponent - 24);
+            if (!(error <= worst)) {
+                worst = error;
+                *where = x[i];
+            }
+        }
+    }
+    return worst;
+}
+
+static void scan_all(tap *t)
+{
+    for (unsigned i = 0; i < fvk_table_rows; i++) {
+        const fvk_row *row = &fvk_table[i];
+        char name[96], detail[96];
+        float where = 0;
+        double worst;
+        if (row->op != FVK_ROW_SOFTMAX)
+            continue;
+        snprintf(name, sizeof name, "exp2 of %s within 2 ulp", row->isa_name);
+        if (!(fv_cpu_isas() >> row->isa & 1)) {
+            printf("ok %u - %s # SKIP this CPU lacks %s\n", ++t->count, name, row->isa_name);
+            continue;
+        }
+        worst = scan_exp2((fvk_row_softmax_fn *)row->fn, &where);
+        snprintf(detail, sizeof detail, "at most %.3f ulp, at %a", worst, (double)where);
+        result(t, worst <= 2, name, detail);
+        if (worst <= 2)
+            printf("# %s\n", detail);
+    }
+}
+
 int main(int argc, char **argv)
 {
     tap t = {0};
@@ -100,6 +156,7 @@ int main(int argc, char **argv)
            "fovea_check_kernels returns another");
     fv_check_mutations(on_fault, &t);
     check_options(&t);
+    scan_all(&t);
     printf("1..%u\n", t.count);
     return t.failed ? 1 : 0;
 }

@@ -1,4 +1,5 @@
-/* What the machine can do: independent fma chains, and a streaming read. Used to give every figure its limit. */
+/* What the machine can do, so that every figure has its limit: fma fed from L1, and a streaming read. */
+
 /* The fma peak of a matrix kernel: a register tile fed from L1 by broadcast, as in qk, and nothing else. A loop on registers
    alone runs no faster per cycle, but on CPUs that pay for loads with clock it is a peak that no kernel can have. */
 double FVK(peak_f32)(uint64_t n)

@@ -2,9 +2,6 @@
    tanh, log and exp to 1 ulp. Included after a vec_<isa>.h. */
 #ifndef FV_VEC_MATH_H
 #define FV_VEC_MATH_H
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include <math.h>
 
 #ifdef HAVE_SLEEF

@@ -1,7 +1,4 @@
 /* Workers. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "core/threads.h"
 
 #include <stddef.h>

@@ -68,7 +68,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
 {
     fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes, row = width * sizeof(float);
-    size_t d = (size_t)w->problem.d + 2, dv = (size_t)w->problem.dv;
+    size_t d = (size_t)w->problem.d, dv = (size_t)w->problem.dv;
     for (int t = 0; t < w->tiles; t++) {
         tile *y = &x->tile[t];
         y->qt = fv_scratch_take(&at, d * row);
@@ -81,7 +81,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
         pattern[t] = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     }
     x->s = fv_scratch_take(&at, (size_t)w->block * row);
-    x->alpha = fv_scratch_take(&at, 2 * row);
+    x->alpha = fv_scratch_take(&at, row);
     x->pos = fv_scratch_take(&at, row);
     x->slope = fv_scratch_take(&at, row);
     x->kpos = fv_scratch_take(&at, (size_t)w->block * sizeof(float));
@@ -110,17 +110,17 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
     const fv_work *w = x->work;
     const fv_sequence *s = x->task.sequence;
     const void *q[FVK_MAX_LANES];
-    const ptrdiff_t size = (ptrdiff_t)fv_dtype_bytes(w->problem.dtype), bytes = (ptrdiff_t)w->problem.d * size;
-    const ptrdiff_t ahead = (ptrdiff_t)w->kernel.lanes * x->task.pass->step * (ptrdiff_t)w->problem.q.token * size;
+    const size_t size = fv_dtype_bytes(w->problem.dtype), bytes = (size_t)w->problem.d * size;
+    const size_t ahead = (size_t)(w->kernel.lanes * x->task.pass->step * w->problem.q.token) * size;
     y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
     y->all = (uint32_t)((1ull << y->n) - 1);
     y->full.n = y->edge.n = 0;
     for (int i = 0; i < y->n; i++) {
-        /* the row as far ahead as the tile is tall: most likely one of the next tile of the group */
-        const char *far = (const char *)fv_work_query(w, x->tensors, s, &y->place[i]) + ahead;
-        q[i] = far - ahead;
-        for (ptrdiff_t c = 0; c < bytes; c += 64)
-            __builtin_prefetch(far + c);
+        q[i] = fv_work_query(w, x->tensors, s, &y->place[i]);
+        /* the row as far ahead as the tile is tall, most likely one of the next tile of the group; an address, not a
+           pointer, for behind the last tile there is none */
+        for (size_t c = 0; c < bytes; c += 64)
+            __builtin_prefetch((const void *)((uintptr_t)q[i] + ahead + c));
     }
     if (w->kernel.qk_pair)
         w->kernel.pack_pair(q, y->n, (int)w->problem.d, y->qt);

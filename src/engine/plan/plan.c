@@ -1,7 +1,4 @@
 /* From problem and recipe to a schedule: patterns compiled for each distinct pair of lengths, passes, tasks, workspace. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "plan/plan.h"
 
 #include "core/error.h"

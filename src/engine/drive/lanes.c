@@ -2,8 +2,9 @@
 
    A task is a group of up to `tiles` lane tiles of one class. Their spans are walked in lock step, window by window of
    `block` keys, so that a block of keys and values is read from far memory once for all tiles of the group and from L2
-   after that. Within a tile, keys that all lanes see and keys that only some see queue up separately: the first need no
-   masks, and neither depends on where the spans were.
+   after that; from a copy with padded rows where the tensors' rows crowd together in a few sets of the caches. Within a
+   tile, keys that all lanes see and keys that only some see queue up separately: the first need no masks, and neither
+   depends on where the spans were.
 
    Cost per tile and block of n keys, d = dv: 4 n d LANES flops; n d elements of K and of V from L2, 1 / tiles of it from
    beyond; n exponentials per lane; 2 d vectors of accumulator traffic. Fixed cost per tile: two transpositions of
@@ -41,19 +42,23 @@ typedef struct lanes {
     fv_tensors *tensors;
     fv_task task;
     int64_t key_class;
-    float *s, *alpha, *kpos, *pos, *slope, *wide_k, *wide_v;
-    const void **wide_rows_k, **wide_rows_v;
-    ptrdiff_t ldk, ldv; /* of wide_k, wide_v */
-    int64_t wide_first;
-    int wide_n; /* rows that wide_k, wide_v hold when wide_first >= 0 */
+    float *s, *alpha, *kpos, *pos, *slope;
+    float *copy_k, *copy_v; /* rows of a block as floats */
+    const void **copy_rows_k, **copy_rows_v;
+    ptrdiff_t ldk, ldv;
+    int64_t copy_first; /* key of row 0 when the rows are those of copy_n consecutive keys of the class, else -1 */
+    int copy_n;
     int sharing; /* tiles of the group */
     uint64_t kept;
     tile tile[FV_MAX_TILES];
 } lanes;
 
-/* PAD floats behind each widened row: rows a power of two apart share a few sets of L1, and pv visits each row once per
-   handful of columns. */
-enum { PAD = 16 };
+/* Floats between the rows of a copy: an odd number of cache lines. Rows a power of two apart share a few sets of L1, and pv
+   visits each row once per handful of columns. */
+static ptrdiff_t copy_stride(int64_t width)
+{
+    return 16 * (((ptrdiff_t)width + 15) / 16 | 1);
+}
 
 static void take_queue(fv_scratch *at, queue *q, int block)
 {
@@ -85,15 +90,15 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->pos = fv_scratch_take(&at, row);
     x->slope = fv_scratch_take(&at, row);
     x->kpos = fv_scratch_take(&at, (size_t)w->block * sizeof(float));
-    x->ldk = (ptrdiff_t)((w->problem.d + 15) & ~15) + PAD;
-    x->ldv = (ptrdiff_t)((w->problem.dv + 15) & ~15) + PAD;
-    x->wide_k = fv_scratch_take(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldk * sizeof(float) : 0);
-    x->wide_v = fv_scratch_take(&at, w->kernel.widen ? (size_t)w->block * (size_t)x->ldv * sizeof(float) : 0);
-    x->wide_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
-    x->wide_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+    x->ldk = copy_stride(w->problem.d);
+    x->ldv = copy_stride(w->problem.dv);
+    x->copy_k = fv_scratch_take(&at, (size_t)w->block * (size_t)x->ldk * sizeof(float));
+    x->copy_v = fv_scratch_take(&at, (size_t)w->block * (size_t)x->ldv * sizeof(float));
+    x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+    x->copy_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     for (int j = 0; base && j < w->block; j++) {
-        x->wide_rows_k[j] = x->wide_k + j * x->ldk;
-        x->wide_rows_v[j] = x->wide_v + j * x->ldv;
+        x->copy_rows_k[j] = x->copy_k + j * x->ldk;
+        x->copy_rows_v[j] = x->copy_v + j * x->ldv;
     }
     return at.used;
 }
@@ -204,17 +209,49 @@ static void record(lanes *x, tile *y, const queue *q, int masked)
     }
 }
 
-/* Rows of a 16-bit type as floats, once for the tiles that share a block of consecutive keys. */
-static void widen(lanes *x, const queue *q)
+static int is_copied(const lanes *x, const queue *q)
+{
+    return q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
+}
+
+/* Whether f32 rows of a block are better read from a copy: when it is there, or when the next tile is at the same keys and
+   tiles are many. */
+static int copy_pays(const lanes *x, const tile *y, const queue *q)
+{
+    const tile *z = y + 1;
+    int64_t z_first = -1;
+    if (!x->work->copies || x->sharing < x->work->copies || q->first < 0)
+        return 0;
+    if (is_copied(x, q))
+        return 1;
+    if (q != &y->full || z == x->tile + x->sharing)
+        return 0;
+    if (z->full.n)
+        z_first = z->full.first;
+    else if (z->at < z->spans && (uint32_t)z->span[z->at].lanes == z->all)
+        z_first = x->key_class + x->task.pass->step * z->next;
+    return z_first == q->first;
+}
+
+/* Rows of a block to the copy, as floats, once for the tiles that share consecutive keys. */
+static void copy_block(lanes *x, const queue *q)
 {
     const fv_work *w = x->work;
-    if (q->first >= 0 && q->first == x->wide_first && q->n == x->wide_n)
+    int d = (int)w->problem.d, dv = (int)w->problem.dv;
+    if (is_copied(x, q))
         return;
-    if (!w->kernel.qk_pair)
-        w->kernel.widen(q->k, q->n, (int)w->problem.d, x->wide_k, x->ldk);
-    w->kernel.widen(q->v, q->n, (int)w->problem.dv, x->wide_v, x->ldv);
-    x->wide_first = q->first;
-    x->wide_n = q->n;
+    x->copy_first = q->first;
+    x->copy_n = q->n;
+    if (w->kernel.widen) {
+        if (!w->kernel.qk_pair)
+            w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
+        w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
+        return;
+    }
+    for (int j = 0; j < q->n; j++)
+        memcpy(x->copy_k + j * x->ldk, q->k[j], (size_t)d * sizeof(float));
+    for (int j = 0; j < q->n; j++)
+        memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
 }
 
 /* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone the values of this block; in a group, by the
@@ -255,11 +292,11 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
-    if (kernel->widen) {
-        widen(x, q);
+    if (kernel->widen || copy_pays(x, y, q)) {
+        copy_block(x, q);
         if (!kernel->qk_pair)
-            k = (const void *const *)x->wide_rows_k;
-        v = (const void *const *)x->wide_rows_v;
+            k = (const void *const *)x->copy_rows_k;
+        v = (const void *const *)x->copy_rows_v;
     }
     if (kernel->qk_pair)
         kernel->qk_pair(y->qt, d, k, q->n, w->edits ? NULL : rows, w->scale, x->s, w->edits ? raw : y->mx);
@@ -405,8 +442,8 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
     x.work = work;
     x.tensors = tensors;
     x.kept = 0;
-    x.wide_first = -1;
-    x.wide_n = 0;
+    x.copy_first = -1;
+    x.copy_n = 0;
     fv_work_task(work, pass, t, &x.task);
     lay_out(work, x.task.pass, scratch, &x, pattern);
     units = fv_work_units(work, x.task.sequence->lengths, x.task.pass->step, work->kernel.lanes);

@@ -44,7 +44,7 @@ typedef struct fv_pass {
     int first, last;
 } fv_pass;
 
-enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 8 };
+enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };
 
 typedef struct fv_lengths { /* one distinct pair of lengths */
     fv_shape shape;
@@ -70,6 +70,7 @@ typedef struct fv_work {
     fv_kernels kernel;
     int block;        /* keys per block of the lanes family */
     int tiles;        /* lane tiles that share a block */
+    int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
     int row_block;    /* keys per block of the rows family */
     float scale;      /* folded into q; units of `edit.unit` */
     float softcap;    /* 0: none */

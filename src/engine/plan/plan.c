@@ -10,13 +10,16 @@
 #include <string.h>
 
 #ifdef FV_MINI_TILES /* test builds: inputs of a few tokens reach every path */
-enum { SPLIT_KEYS = 24, ROW_BLOCK = 16, LANE_BLOCK = 12, LANE_TILES = 2 };
+enum { SPLIT_KEYS = 24, ROW_BLOCK = 16, LANE_BLOCK = 12, LANE_TILES = 2, TILE_BYTES = 1 << 19, COPY_TILES = 2, CROWDED = 4 };
 #else
 enum {
     SPLIT_KEYS = 4096, /* rows driver: keys per task; a function of the shape alone, so that threads change no bit */
     ROW_BLOCK = 2048,  /* keys before switching from K to V: switching early costs a DRAM stream 15 % */
-    LANE_BLOCK = 192,  /* keys per block of the lanes family: 24 KiB of weights for 32 lanes; 96 to 256 differ by 1 % */
-    LANE_TILES = 8     /* tiles that share a block from L2, when there are tasks enough */
+    LANE_BLOCK = 128,  /* keys per block of the lanes family: 16 KiB of weights for 32 lanes; 96 to 256 differ by 1 % */
+    LANE_TILES = 16,   /* tiles that share a block from L2, when there are tasks enough */
+    TILE_BYTES = 1 << 19, /* of their queries and outputs: half of a small L2 */
+    COPY_TILES = 3,    /* tiles that must share a block before a copy of it pays */
+    CROWDED = 512      /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 };
 #endif
 
@@ -207,13 +210,18 @@ static fovea_status find_lengths(fovea_plan *plan, const fovea_recipe *recipe, i
 static void set_tiles(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
-    int64_t widest = plan->problem.d > plan->problem.dv ? plan->problem.d : plan->problem.dv, tiles;
+    int64_t tile = (plan->problem.d + plan->problem.dv) * w->kernel.lanes * (int64_t)sizeof(float), tiles;
     w->block = LANE_BLOCK;
-    w->tiles = widest > 512 ? 1 : LANE_TILES;
+    for (w->tiles = LANE_TILES; w->tiles > 1 && w->tiles * tile > TILE_BYTES;)
+        w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
     while (w->tiles > 1 && tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
         w->tiles /= 2;
+    w->copies = 0;
+    if (plan->problem.k.token * (int64_t)sizeof(float) % CROWDED == 0 ||
+        plan->problem.v.token * (int64_t)sizeof(float) % CROWDED == 0)
+        w->copies = COPY_TILES;
     w->row_block = ROW_BLOCK;
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);

@@ -89,8 +89,9 @@ static inline vf v_exp2_scale(vf x, vf p, vf n)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(e));
 }
 static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
-static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
-static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
+/* macros: gcc 12 takes an inline function that only prefetches for one without effect, and drops the calls */
+#define v_prefetch1(p) __builtin_prefetch((p), 0, 3)
+#define v_prefetch2(p) __builtin_prefetch((p), 0, 2)
 
 static inline __attribute__((always_inline)) void v_transpose(vf r[8])
 {

@@ -71,8 +71,9 @@ static inline vf v_exp2_scale(vf x, vf p, vf n)
 {
     return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), p, n);
 }
-static inline void v_prefetch1(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
-static inline void v_prefetch2(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
+/* macros: gcc 12 takes an inline function that only prefetches for one without effect, and drops the calls */
+#define v_prefetch1(p) __builtin_prefetch((p), 0, 3)
+#define v_prefetch2(p) __builtin_prefetch((p), 0, 2)
 
 /* 16 x 16 transposition: r[i] lane j <-> r[j] lane i */
 static inline __attribute__((always_inline)) void v_transpose(vf r[16])

@@ -79,8 +79,9 @@ static inline vf v_exp2_scale(vf x, vf p, vf n)
     return vmulq_f32(p, vreinterpretq_f32_s32(e));
 }
 static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
-static inline void v_prefetch1(const void *p) { __builtin_prefetch(p, 0, 3); }
-static inline void v_prefetch2(const void *p) { __builtin_prefetch(p, 0, 2); }
+/* macros: gcc 12 takes an inline function that only prefetches for one without effect, and drops the calls */
+#define v_prefetch1(p) __builtin_prefetch((p), 0, 3)
+#define v_prefetch2(p) __builtin_prefetch((p), 0, 2)
 static inline __attribute__((always_inline)) void v_transpose(vf r[4])
 {
     float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);

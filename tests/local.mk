@@ -22,6 +22,7 @@ AM_TESTS_ENVIRONMENT = \
 	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG; \
 	FAMILY='$(fovea_family)'; export FAMILY; HAVE_CXX='$(fovea_have_cxx)'; export HAVE_CXX; \
 	HAVE_TOOL='$(enable_tool)'; export HAVE_TOOL; CROSS='$(cross_compiling)'; export CROSS; \
+	BUILD_CFLAGS='$(CFLAGS)'; export BUILD_CFLAGS; \
 	SANITIZE='$(enable_sanitize)'; export SANITIZE; EMULATOR='$(EMULATOR)'; export EMULATOR; \
 	bindir='$(bindir)'; export bindir; libdir='$(libdir)'; export libdir; \
 	includedir='$(includedir)'; export includedir; mandir='$(mandir)'; export mandir; \
@@ -156,8 +157,14 @@ endif
 
 # ---------------------------------------------------------------- scripts
 
+# What tests/check-guards runs; no test by itself.
+check_PROGRAMS += tests/guards
+tests_guards_SOURCES = tests/guards.c
+tests_guards_CPPFLAGS = $(FV_TEST_CPPFLAGS)
+tests_guards_LDADD = $(PLAIN_LIBS)
+
 TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header \
-	tests/check-embed
+	tests/check-embed tests/check-guards tests/check-spills
 TOOL_TESTS =
 if BUILD_TOOL
 TOOL_TESTS += tests/errors tests/compare tests/check-kit
@@ -168,10 +175,14 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
-	tests/errors tests/compare tests/check-kit
+	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(PLAIN_TESTS) $(UNIT_TESTS)'
 check-plain:
 	$(MAKE) $(AM_MAKEFLAGS) check check_PROGRAMS='$(PLAIN_TESTS)' TESTS='$(PLAIN_TESTS)'
+
+# The figures of tests/check-guards, after a change that is meant to cost or save instructions or workspace.
+update-guards: tests/guards
+	@$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/check-guards --update

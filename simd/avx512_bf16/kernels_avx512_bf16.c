@@ -58,7 +58,9 @@ FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, con
         }
     }
     if (t < d)
+        FV_UNROLL
         for (int r = 0; r < mr; r++)
+            FV_UNROLL
             for (int n = 0; n < V_TILE; n++)
                 acc[r][n] = _mm512_dpbf16_ps(acc[r][n], key_pair(kr[r], t, d),
                                              (__m512bh)_mm512_loadu_si512(qt + (size_t)(t / 2) * LANES + n * VL));

@@ -1,75 +1,81 @@
 /* pv: weighted values of a block, ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c], j ascending, one fma
-   each. Contract: kernel.h. Micro-tile V_MC columns x V_TILE vectors; values by broadcast, so any row stride costs the
-   same. Bound: V_MC * V_TILE fma per key. */
+   each. Contract: kernel.h. Micro-tile `mr` columns x `nv` vectors from vector n0: V_MC x V_TILE; with masks, which live in
+   registers too on some instruction sets, V_MASK_MC x V_MASK_TILE. Values by broadcast, so any row stride costs the same.
+   Registers: the accumulators, nv weights (and masks), 1 broadcast. Bound: mr * nv fma per key. */
 FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
-                       float *ot, const int mr)
+                       float *ot, const int mr, const int n0, const int nv)
 {
-    vf acc[V_MC][V_TILE];
+    vf acc[(int)V_MC > (int)V_MASK_MC ? (int)V_MC : (int)V_MASK_MC][V_TILE];
+    p += n0 * VL;
+    ot += n0 * VL;
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
-        for (int n = 0; n < V_TILE; n++)
-            acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
+        for (int n = 0; n < nv; n++)
+            acc[r][n] = alpha ? v_mul(v_load(alpha + (n0 + n) * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
     FV_UNROLL_2
     for (int j = 0; j < nk; j++) {
         const float *x = fv_opaque((const float *)v[j] + c);
         vf w[V_TILE];
         FV_UNROLL
-        for (int n = 0; n < V_TILE; n++)
+        for (int n = 0; n < nv; n++)
             w[n] = v_load(p + (size_t)j * LANES + n * VL);
         if (rows) {
             vm see[V_TILE];
             FV_UNROLL
-            for (int n = 0; n < V_TILE; n++)
-                see[n] = v_mask(rows[j] >> (n * VL));
+            for (int n = 0; n < nv; n++)
+                see[n] = v_mask(rows[j] >> ((n0 + n) * VL));
             FV_UNROLL
             for (int r = 0; r < mr; r++)
                 FV_UNROLL
-                for (int n = 0; n < V_TILE; n++)
+                for (int n = 0; n < nv; n++)
                     acc[r][n] = v_fma_mask(see[n], v_set1(x[r]), w[n], acc[r][n]);
         } else {
             FV_UNROLL
             for (int r = 0; r < mr; r++)
                 FV_UNROLL
-                for (int n = 0; n < V_TILE; n++)
+                for (int n = 0; n < nv; n++)
                     acc[r][n] = v_fma(v_set1(x[r]), w[n], acc[r][n]);
         }
     }
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
-        for (int n = 0; n < V_TILE; n++)
+        for (int n = 0; n < nv; n++)
             v_store(ot + r * LANES + n * VL, acc[r][n]);
 }
 
+/* All columns, mc at a time and what is left by powers of two. */
 FV_INLINE void pv_columns(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                          float *ot)
+                          float *ot, const int mc, const int n0, const int nv)
 {
     int c = 0;
-    for (; c + V_MC <= dv; c += V_MC)
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, V_MC);
-    if (V_MC > 8 && c + 8 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 8);
+    for (; c + mc <= dv; c += mc)
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, mc, n0, nv);
+    if (mc > 8 && c + 8 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 8, n0, nv);
         c += 8;
     }
-    if (V_MC > 4 && c + 4 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 4);
+    if (mc > 4 && c + 4 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 4, n0, nv);
         c += 4;
     }
-    if (V_MC > 2 && c + 2 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 2);
+    if (mc > 2 && c + 2 <= dv) {
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 2, n0, nv);
         c += 2;
     }
     for (; c < dv; c++)
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1);
+        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1, n0, nv);
 }
 
 void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
 {
-    if (rows)
-        pv_columns(p, nk, v, dv, rows, alpha, ot);
+    if (!rows)
+        pv_columns(p, nk, v, dv, NULL, alpha, ot, V_MC, 0, V_TILE);
     else
-        pv_columns(p, nk, v, dv, NULL, alpha, ot);
+        FV_UNROLL
+        for (int n0 = 0; n0 < V_TILE; n0 += V_MASK_TILE)
+            pv_columns(p, nk, v, dv, rows, alpha, ot, V_MASK_MC, n0, V_MASK_TILE);
 }
 
 /* VL columns from t, of `rows` <= VL lanes; w <= VL columns exist. */

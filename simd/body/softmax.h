@@ -1,6 +1,7 @@
 #include <float.h>
 
-/* Online softmax of a score block in place, one pass: load, exp2, store, add. Two keys at a time give independent chains.
+/* Online softmax of a score block in place, one pass: load, exp2, store, add. One vector of lanes at a time, so that the
+   reference and the sums stay in registers beside the polynomial; two keys at a time give independent chains.
    Cost: about 8 vector operations per VL scores. */
 FV_INLINE vf softmax_reference(vf m)
 {
@@ -9,35 +10,30 @@ FV_INLINE vf softmax_reference(vf m)
 
 void FVK(softmax_f32)(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
 {
-    vf ref[V_TILE], sum[V_TILE], sum2[V_TILE];
-    int j = 0;
     for (int n = 0; n < V_TILE; n++) {
         vf old = v_load(m + n * VL), now = v_max(old, v_load(mx + n * VL));
-        ref[n] = softmax_reference(now);
+        const vf ref = softmax_reference(now), scale = v_exp2(v_sub(old, ref));
+        vf sum = v_zero(), sum2 = v_zero();
+        float *a = s + n * VL;
+        int j = 0;
         v_store(m + n * VL, now);
-        v_store(alpha + n * VL, v_exp2(v_sub(old, ref[n])));
-        sum[n] = sum2[n] = v_zero();
-    }
-    for (; j + 2 <= nk; j += 2) {
-        float *a = s + (size_t)j * LANES;
-        FV_UNROLL
-        for (int n = 0; n < V_TILE; n++) {
-            vf x = v_exp2(v_sub(v_load(a + n * VL), ref[n]));
-            vf y = v_exp2(v_sub(v_load(a + LANES + n * VL), ref[n]));
-            v_store(a + n * VL, x);
-            v_store(a + LANES + n * VL, y);
-            sum[n] = v_add(sum[n], x);
-            sum2[n] = v_add(sum2[n], y);
+        v_store(alpha + n * VL, scale);
+        FV_UNROLL_2
+        for (; j + 2 <= nk; j += 2, a += 2 * LANES) {
+            vf x = v_exp2(v_sub(v_load(a), ref));
+            vf y = v_exp2(v_sub(v_load(a + LANES), ref));
+            v_store(a, x);
+            v_store(a + LANES, y);
+            sum = v_add(sum, x);
+            sum2 = v_add(sum2, y);
         }
-    }
-    for (; j < nk; j++)
-        for (int n = 0; n < V_TILE; n++) {
-            vf x = v_exp2(v_sub(v_load(s + (size_t)j * LANES + n * VL), ref[n]));
-            v_store(s + (size_t)j * LANES + n * VL, x);
-            sum[n] = v_add(sum[n], x);
+        if (j < nk) {
+            vf x = v_exp2(v_sub(v_load(a), ref));
+            v_store(a, x);
+            sum = v_add(sum, x);
         }
-    for (int n = 0; n < V_TILE; n++)
-        v_store(l + n * VL, v_fma(v_load(l + n * VL), v_load(alpha + n * VL), v_add(sum[n], sum2[n])));
+        v_store(l + n * VL, v_fma(v_load(l + n * VL), scale, v_add(sum, sum2)));
+    }
 }
 
 void FVK(finish_f32)(const float *m, const float *l, const float *sink, float *r, float *lse)

@@ -14,6 +14,7 @@
 #endif
 #define V_HAS_FMA 1
 enum { VL = 16, V_TILE = 2, V_MR = 8, V_MC = 12 };
+enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef __m512 vf;
 typedef __mmask16 vm;

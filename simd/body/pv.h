@@ -17,16 +17,15 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         FV_UNROLL
         for (int n = 0; n < V_TILE; n++)
             w[n] = v_load(p + (size_t)j * LANES + n * VL);
-        if (rows) {
-            vm see[V_TILE];
+        if (rows && (rows[j] & FV_TILE_BITS) != FV_TILE_BITS) {
             FV_UNROLL
-            for (int n = 0; n < V_TILE; n++)
-                see[n] = v_mask(rows[j] >> (n * VL));
-            FV_UNROLL
-            for (int r = 0; r < mr; r++)
-                FV_UNROLL
-                for (int n = 0; n < V_TILE; n++)
-                    acc[r][n] = v_fma_mask(see[n], v_set1(x[r]), w[n], acc[r][n]);
+            for (int n = 0; n < V_TILE; n++) {
+                vm see = v_mask(rows[j] >> (n * VL));
+                if (rows[j] >> (n * VL) & FV_VECTOR_BITS) /* half of a causal edge is not computed */
+                    FV_UNROLL
+                    for (int r = 0; r < mr; r++)
+                        acc[r][n] = v_fma_mask(see, v_set1(x[r]), w[n], acc[r][n]);
+            }
         } else {
             FV_UNROLL
             for (int r = 0; r < mr; r++)

@@ -6,6 +6,8 @@
 #define FVK_JOIN(a, b) FVK_PASTE(a, b)
 #define FVK(name) FVK_JOIN(FVK_JOIN(FVK_JOIN(fvk_, name), __), V_ISA)
 enum { LANES = VL * V_TILE };
+/* masks of lanes: of one vector, of a tile */
+static const uint32_t FV_VECTOR_BITS = (1u << VL) - 1, FV_TILE_BITS = (uint32_t)((1ull << (VL * V_TILE)) - 1);
 /* full unrolling of loops with constant bounds, so that accumulators live in registers; by two or four for the loop around
    them: counting is one instruction in ten, which shows when a sibling thread shares the core */
 #if defined(__clang__)

@@ -2,10 +2,12 @@
    each. Contract: kernel.h. Micro-tile `mr` columns x `nv` vectors from vector n0: V_MC x V_TILE; with masks, which live in
    registers too on some instruction sets, V_MASK_MC x V_MASK_TILE. Values by broadcast, so any row stride costs the same.
    Registers: the accumulators, nv weights (and masks), 1 broadcast. Bound: mr * nv fma per key. */
+enum { PV_MOST = 12 }; /* columns of the largest micro-tile of any instruction set */
+
 FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
                        float *ot, const int mr, const int n0, const int nv)
 {
-    vf acc[(int)V_MC > (int)V_MASK_MC ? (int)V_MC : (int)V_MASK_MC][V_TILE];
+    vf acc[PV_MOST][V_TILE];
     p += n0 * VL;
     ot += n0 * VL;
     FV_UNROLL
@@ -20,16 +22,17 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         FV_UNROLL
         for (int n = 0; n < nv; n++)
             w[n] = v_load(p + (size_t)j * LANES + n * VL);
-        if (rows) {
-            vm see[V_TILE];
+        if (rows && (rows[j] & FV_TILE_BITS) != FV_TILE_BITS) {
             FV_UNROLL
-            for (int n = 0; n < nv; n++)
-                see[n] = v_mask(rows[j] >> ((n0 + n) * VL));
-            FV_UNROLL
-            for (int r = 0; r < mr; r++)
+            for (int n = 0; n < nv; n++) {
+                const uint32_t lanes = rows[j] >> ((n0 + n) * VL) & FV_VECTOR_BITS;
+                const vm see = v_mask(lanes);
+                if (!lanes)
+                    continue; /* half of a causal edge is not computed */
                 FV_UNROLL
-                for (int n = 0; n < nv; n++)
-                    acc[r][n] = v_fma_mask(see[n], v_set1(x[r]), w[n], acc[r][n]);
+                for (int r = 0; r < mr; r++)
+                    acc[r][n] = v_fma_mask(see, v_set1(x[r]), w[n], acc[r][n]);
+            }
         } else {
             FV_UNROLL
             for (int r = 0; r < mr; r++)

@@ -3,7 +3,8 @@
    vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the next
    micro-tile's row to L1 and one line of the rows `far` to L2: what is read next comes from far memory meanwhile. */
 FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
-                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr)
+                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr,
+                       const int vectors, int from)
 {
     vf acc[V_MR][V_TILE];
     const float *kr[V_MR];
@@ -12,7 +13,7 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
     for (int r = 0; r < mr; r++) {
         kr[r] = k[r];
         FV_UNROLL
-        for (int n = 0; n < V_TILE; n++)
+        for (int n = 0; n < vectors; n++)
             acc[r][n] = v_zero();
     }
     while (t < d) {
@@ -27,13 +28,13 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
         for (; t < stop; t++) {
             vf q[V_TILE];
             FV_UNROLL
-            for (int n = 0; n < V_TILE; n++)
+            for (int n = 0; n < vectors; n++)
                 q[n] = v_load(qt + (size_t)t * LANES + n * VL);
             FV_UNROLL
             for (int r = 0; r < mr; r++) {
                 vf x = v_set1(kr[r][t]);
                 FV_UNROLL
-                for (int n = 0; n < V_TILE; n++)
+                for (int n = 0; n < vectors; n++)
                     acc[r][n] = v_fma(x, q[n], acc[r][n]);
             }
         }
@@ -41,17 +42,59 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
-        for (int n = 0; n < V_TILE; n++) {
+        for (int n = 0; n < vectors; n++) {
             vf x = acc[r][n];
             if (rows)
-                x = v_select(v_mask(rows[r] >> (n * VL)), x, v_set1(FVK_HIDDEN));
+                x = v_select(v_mask(rows[r] >> ((from + n) * VL)), x, v_set1(FVK_HIDDEN));
             v_store(s + r * LANES + n * VL, x);
             mx[n] = v_max(mx[n], x);
         }
 }
 
-void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                 const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+/* mr keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
+   edge, are not computed. */
+FV_INLINE void qk_edge(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
+                       const void *const *next_k, const int mr)
+{
+    uint32_t any = 0;
+    int from = 0, to = V_TILE;
+    for (int r = 0; r < mr; r++)
+        any |= rows[r];
+    while (from < V_TILE && !(any >> (from * VL) & FV_VECTOR_BITS))
+        from++;
+    while (to > from && !(any >> ((to - 1) * VL) & FV_VECTOR_BITS))
+        to--;
+    if (to - from < V_TILE && to - from <= 2)
+        for (int r = 0; r < mr; r++)
+            for (int n = 0; n < V_TILE; n++)
+                v_store(s + r * LANES + n * VL, v_set1(FVK_HIDDEN));
+    if (to == from)
+        return;
+    if (V_TILE > 1 && to - from == 1)
+        qk_tile(qt + from * VL, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 1, from);
+    else if (V_TILE > 2 && to - from == 2)
+        qk_tile(qt + from * VL, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 2, from);
+    else
+        qk_tile(qt, d, k, rows, s, mx, next_k, NULL, 0, 0, mr, V_TILE, 0);
+}
+
+static void qk_masked(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                      const void *const *next_k)
+{
+    vf m[V_TILE];
+    int j = 0;
+    for (int n = 0; n < V_TILE; n++)
+        m[n] = v_load(mx + n * VL);
+    for (; j + V_MR <= nk; j += V_MR)
+        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
+    for (; j < nk; j++)
+        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
+    for (int n = 0; n < V_TILE; n++)
+        v_store(mx + n * VL, m[n]);
+}
+
+static void qk_plain(const float *qt, int d, const void *const *k, int nk, float *s, float *mx, const void *const *next_k,
+                     const void *const *far, ptrdiff_t shift, int width)
 {
     vf m[V_TILE];
     int j = 0;
@@ -59,21 +102,29 @@ void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uin
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR) {
         const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift,
-                width, V_MR);
+        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift, width, V_MR, V_TILE, 0);
     }
     if (V_MR > 4 && j + 4 <= nk) {
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4);
+        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4, V_TILE, 0);
         j += 4;
     }
     if (V_MR > 2 && j + 2 <= nk) {
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2);
+        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2, V_TILE, 0);
         j += 2;
     }
     for (; j < nk; j++)
-        qk_tile(qt, d, k + j, rows ? rows + j : NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1);
+        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1, V_TILE, 0);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
+}
+
+void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                 const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+{
+    if (rows)
+        qk_masked(qt, d, k, nk, rows, s, mx, next_k);
+    else
+        qk_plain(qt, d, k, nk, s, mx, next_k, far, shift, width);
 }
 
 void FVK(hide_f32)(float *s, int nk, const uint32_t *rows, float *mx)

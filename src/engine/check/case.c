@@ -120,7 +120,7 @@ void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_d
 void fv_case_hide(fv_case *c, int lanes)
 {
     uint32_t all = (uint32_t)((1ull << lanes) - 1), columns = all;
-    int kind = fv_draw_int(c, 0, 7);
+    int kind = fv_draw_int(c, 0, 9), lead = fv_draw_int(c, -lanes, 2 * lanes);
     c->rows = NULL;
     if (kind < 3)
         return;
@@ -138,6 +138,11 @@ void fv_case_hide(fv_case *c, int lanes)
             bits = all;
         else if (edge == 2) /* a causal edge */
             bits = all << fv_draw_int(c, 0, lanes - 1);
+        if (kind >= 8) { /* the edge of a band: every key one lane later than the one before */
+            int from = j - lead < 0 ? 0 : j - lead < lanes ? j - lead : lanes;
+            bits = from == lanes ? 0 : all << from & all;
+            bits = kind == 9 ? all & ~bits : bits;
+        }
         c->rows[j] = bits & columns;
     }
 }

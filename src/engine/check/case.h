@@ -77,7 +77,8 @@ const void *const *fv_case_rows(fv_case *c, const char *name, int count, int n, 
 /* Changes one element of such a row. */
 void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_dtype dtype, double value,
                  double *shadow);
-/* c->rows: for nk keys and `lanes` lanes; NULL, random, keys no lane sees, lanes that see no key, nothing visible.
+/* c->rows: for nk keys and `lanes` lanes; NULL, random, keys no lane sees, lanes that see no key, nothing visible,
+   edges of a band.
    Then poisons elements of rows[j]: all of them where no lane sees the key, a few where some do not, rarely where
    all do. */
 void fv_case_hide(fv_case *c, int lanes);

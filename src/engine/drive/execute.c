@@ -32,6 +32,8 @@ static void work(void *arg, unsigned worker)
     round *r = arg;
     const int64_t tasks = r->work->tasks[r->pass];
     void *scratch = r->scratch + (size_t)worker * r->work->scratch_bytes;
+    if (r->work->scratch_bytes)
+        *(void **)scratch = NULL; /* a driver may keep what it laid out there from one task to the next */
     for (;;) {
         int64_t t = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
         if (t >= tasks)

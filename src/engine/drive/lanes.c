@@ -37,7 +37,9 @@ typedef struct tile {
     queue full, edge;
 } tile;
 
+/* Lies in front of a worker's scratch and stays laid out from task to task. */
 typedef struct lanes {
+    const fv_pass *laid; /* the pass whose tasks it is laid out for, NULL before the first */
     const fv_work *work;
     fv_tensors *tensors;
     fv_task task;
@@ -50,6 +52,7 @@ typedef struct lanes {
     int copy_n;
     int sharing; /* tiles of the group */
     uint64_t kept;
+    void *pattern[FV_MAX_TILES];
     tile tile[FV_MAX_TILES];
 } lanes;
 
@@ -68,8 +71,8 @@ static void take_queue(fv_scratch *at, queue *q, int block)
     q->key = fv_scratch_take(at, (size_t)block * sizeof *q->key);
 }
 
-/* Lays the scratch out; with base NULL only its size matters. */
-static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *x, void **pattern)
+/* Lays the scratch behind *x out; with base NULL only its size matters. */
+static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *x)
 {
     fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes, row = width * sizeof(float);
@@ -83,7 +86,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
         y->mx = fv_scratch_take(&at, row);
         take_queue(&at, &y->full, w->block);
         take_queue(&at, &y->edge, w->block);
-        pattern[t] = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
+        x->pattern[t] = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     }
     x->s = fv_scratch_take(&at, (size_t)w->block * row);
     x->alpha = fv_scratch_take(&at, row);
@@ -103,11 +106,12 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     return at.used;
 }
 
+enum { HEAD = (sizeof(lanes) + 63) & ~(size_t)63 };
+
 size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass)
 {
     lanes x;
-    void *pattern[FV_MAX_TILES];
-    return lay_out(work, pass, NULL, &x, pattern);
+    return HEAD + lay_out(work, pass, NULL, &x);
 }
 
 static void start_tile(lanes *x, tile *y, int64_t unit)
@@ -287,8 +291,7 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     const uint32_t *rows;
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
     if (w->has_bias && !masked) {
-        for (int j = 0; j < q->n; j++)
-            q->rows[j] = y->all;
+        memset(q->rows, 0xff, (size_t)q->n * sizeof *q->rows);
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
@@ -311,32 +314,53 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     q->n = 0;
 }
 
+/* Rows of masks for the next n keys of the spans; lanes that the tile lacks count as seeing, so that a key that all others
+   see needs no mask. Moves on to the key behind. */
+static void take_masks(tile *y, int64_t n, uint32_t *rows)
+{
+    while (n > 0) {
+        const fv_span *span = &y->span[y->at];
+        const uint32_t mask = (uint32_t)span->lanes | ~y->all;
+        int64_t m = span->hi - y->next < n ? span->hi - y->next : n;
+        for (int64_t j = 0; j < m; j++)
+            rows[j] = mask;
+        rows += m;
+        n -= m;
+        y->next += m;
+        if (y->next == span->hi && ++y->at < y->spans)
+            y->next = y->span[y->at].lo;
+    }
+}
+
+/* End of the run of consecutive keys that begins at the tile's next one and is of one kind: seen by all lanes, or an edge. */
+static int64_t run_end(const tile *y, int edge, int64_t stop)
+{
+    size_t at = y->at;
+    int64_t end = y->span[at].hi;
+    while (edge && end < stop && ++at < y->spans && y->span[at].lo == end && (uint32_t)y->span[at].lanes != y->all)
+        end = y->span[at].hi;
+    return end < stop ? end : stop;
+}
+
 /* Takes keys of the tile's spans up to class coordinate `stop`. */
 static void feed(lanes *x, tile *y, int64_t stop)
 {
     const fv_work *w = x->work;
     const int64_t step = x->task.pass->step;
     while (y->at < y->spans && y->next < stop) {
-        const fv_span *span = &y->span[y->at];
-        uint32_t rows = (uint32_t)span->lanes;
-        int edge = rows != y->all;
+        int edge = (uint32_t)y->span[y->at].lanes != y->all;
         queue *q = edge ? &y->edge : &y->full;
-        int64_t n = (span->hi < stop ? span->hi : stop) - y->next, room = w->block - q->n;
+        int64_t n = run_end(y, edge, stop) - y->next, room = w->block - q->n;
         int64_t key = x->key_class + step * y->next;
         if (n > room)
             n = room;
         fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, n, q->k + q->n, q->v + q->n);
-        if (edge)
-            for (int64_t j = 0; j < n; j++)
-                q->rows[q->n + j] = rows;
         if (w->edits || x->tensors->arguments->mask)
             for (int64_t j = 0; j < n; j++)
                 q->key[q->n + j] = (int32_t)(key + step * j);
+        take_masks(y, n, q->rows + q->n);
         q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
         q->n += (int)n;
-        y->next += n;
-        if (y->next == span->hi && ++y->at < y->spans)
-            y->next = y->span[y->at].lo;
         if (q->n == w->block)
             flush(x, y, q, edge);
     }
@@ -350,8 +374,7 @@ static void drain(lanes *x, tile *y)
         memcpy(edge->k + edge->n, full->k, (size_t)full->n * sizeof *full->k);
         memcpy(edge->v + edge->n, full->v, (size_t)full->n * sizeof *full->v);
         memcpy(edge->key + edge->n, full->key, (size_t)full->n * sizeof *full->key);
-        for (int j = 0; j < full->n; j++)
-            edge->rows[edge->n + j] = y->all;
+        memset(edge->rows + edge->n, 0xff, (size_t)full->n * sizeof *edge->rows);
         edge->n += full->n;
         edge->first = -1;
         full->n = 0;
@@ -435,29 +458,31 @@ static void run_group(lanes *x, int n)
 
 void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
 {
-    lanes x;
-    void *pattern[FV_MAX_TILES];
+    lanes *x = scratch;
     int64_t units, stop;
     int n = 0;
-    x.work = work;
-    x.tensors = tensors;
-    x.kept = 0;
-    x.copy_first = -1;
-    x.copy_n = 0;
-    fv_work_task(work, pass, t, &x.task);
-    lay_out(work, x.task.pass, scratch, &x, pattern);
-    units = fv_work_units(work, x.task.sequence->lengths, x.task.pass->step, work->kernel.lanes);
-    stop = (x.task.unit + 1) * work->tiles < units ? (x.task.unit + 1) * work->tiles : units;
-    for (int64_t u = x.task.unit * work->tiles; u < stop; u++) {
-        if (n && x.task.pass->step > 1) { /* tiles of another class share no keys with these */
-            run_group(&x, n);
+    fv_work_task(work, pass, t, &x->task);
+    if (x->laid != x->task.pass) {
+        x->laid = x->task.pass;
+        x->work = work;
+        lay_out(work, x->laid, (char *)scratch + HEAD, x);
+    }
+    x->tensors = tensors;
+    x->kept = 0;
+    x->copy_first = -1;
+    x->copy_n = 0;
+    units = fv_work_units(work, x->task.sequence->lengths, x->task.pass->step, work->kernel.lanes);
+    stop = (x->task.unit + 1) * work->tiles < units ? (x->task.unit + 1) * work->tiles : units;
+    for (int64_t u = x->task.unit * work->tiles; u < stop; u++) {
+        if (n && x->task.pass->step > 1) { /* tiles of another class share no keys with these */
+            run_group(x, n);
             n = 0;
         }
-        start_tile(&x, &x.tile[n], u);
-        find_spans(&x, &x.tile[n], pattern[n]);
+        start_tile(x, &x->tile[n], u);
+        find_spans(x, &x->tile[n], x->pattern[n]);
         n++;
     }
-    run_group(&x, n);
+    run_group(x, n);
     if (tensors->arguments->kept)
-        __atomic_fetch_add(&tensors->kept, x.kept, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&tensors->kept, x->kept, __ATOMIC_RELAXED);
 }

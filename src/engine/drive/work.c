@@ -45,8 +45,8 @@ int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int w
     const fv_lengths *lengths = task->sequence->lengths;
     int64_t step = task->pass->step, n = lengths->rows, top = (n + step - 1) / step;
     int64_t long_classes = step < n ? n - (top - 1) * step : n;
-    int64_t per_long = (work->group * top + width - 1) / width, c, tile, rows;
-    int count = 0;
+    int64_t per_long = (work->group * top + width - 1) / width, c, tile, rows, row, head;
+    int count;
     if (unit < long_classes * per_long) {
         c = unit / per_long;
         tile = unit % per_long;
@@ -57,33 +57,22 @@ int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int w
         tile = unit % per_short;
     }
     rows = class_rows(n, step, c);
-    for (int64_t x = tile * width; count < width && x < work->group * rows; x++, count++) {
-        int64_t out = c + x % rows * step;
-        place[count].out = out;
-        place[count].lane.row = work->rows ? work->rows[out] : out;
-        place[count].lane.head = task->kv * work->group + x / rows;
+    count = (int)(work->group * rows - tile * width < width ? work->group * rows - tile * width : width);
+    head = task->kv * work->group + tile * width / rows;
+    row = tile * width % rows;
+    for (int i = 0; i < count; i++) {
+        int64_t out = c + row * step;
+        place[i].out = out;
+        place[i].lane.row = work->rows ? work->rows[out] : out;
+        place[i].lane.head = head;
+        if (++row == rows) {
+            row = 0;
+            head++;
+        }
     }
     c = (c + lengths->shape.lk - lengths->shape.lq) % step;
     *key_class = c < 0 ? c + step : c;
     return count;
-}
-
-const void *fv_work_query(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
-{
-    const fovea_problem *p = &w->problem;
-    int64_t at = s->batch * p->q.batch + place->lane.head * p->q.head + (s->q0 + place->lane.row) * p->q.token;
-    return (const char *)tensors->arguments->q + at * (int64_t)fv_dtype_bytes(p->dtype);
-}
-
-float *fv_work_output(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
-{
-    const fovea_problem *p = &w->problem;
-    return tensors->arguments->o + s->batch * p->o.batch + place->lane.head * p->o.head + (s->q0 + place->out) * p->o.token;
-}
-
-int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const fv_place *place)
-{
-    return (s->batch * w->problem.hq + place->lane.head) * w->out_rows + s->q0 + place->out;
 }
 
 void fv_work_keys(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,

@@ -5,6 +5,7 @@
    goes on; the last one finishes. So parts need no merge and a multiset of patterns is only a longer chain. */
 #ifndef FV_DRIVE_WORK_H
 #define FV_DRIVE_WORK_H
+#include "core/numbers.h"
 #include "drive/normalise.h"
 #include "kernel.h"
 #include "pattern/pattern.h"
@@ -118,9 +119,25 @@ int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int w
 int64_t fv_work_units(const fv_work *work, const fv_lengths *lengths, int64_t step, int width);
 
 /* Addresses. */
-const void *fv_work_query(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
-float *fv_work_output(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
-int64_t fv_work_row(const fv_work *work, const fv_sequence *s, const fv_place *place); /* index in [batch, hq, out_rows] */
+static inline const void *fv_work_query(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    const fovea_problem *p = &w->problem;
+    int64_t at = s->batch * p->q.batch + place->lane.head * p->q.head + (s->q0 + place->lane.row) * p->q.token;
+    return (const char *)tensors->arguments->q + at * (int64_t)fv_dtype_bytes(p->dtype);
+}
+
+static inline float *fv_work_output(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
+{
+    const fovea_problem *p = &w->problem;
+    return tensors->arguments->o + s->batch * p->o.batch + place->lane.head * p->o.head + (s->q0 + place->out) * p->o.token;
+}
+
+/* Index in [batch, hq, out_rows]. */
+static inline int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const fv_place *place)
+{
+    return (s->batch * w->problem.hq + place->lane.head) * w->out_rows + s->q0 + place->out;
+}
+
 /* Pointers to the key and value rows first, first + step, ... of one key/value head. */
 void fv_work_keys(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,
                   int64_t step, int64_t n, const void **k, const void **v);
@@ -137,7 +154,7 @@ float fv_work_sink(const fv_work *work, const fv_tensors *tensors, int64_t head)
 /* Output mask row of a place, or NULL. */
 uint8_t *fv_work_mask(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
 
-/* Drivers. scratch: scratch_bytes, aligned to 64. */
+/* Drivers. scratch: scratch_bytes, aligned to 64; a worker's own, its first word NULL at its first task of a pass. */
 void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass);
 void fv_rows_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);

@@ -188,6 +188,23 @@ fv_need fv_node_need(const fv_node *node, const fv_shape *shape, int64_t step)
     return node_need(node, shape, step, unlimited);
 }
 
+int fv_node_band(const fv_node *node, fv_reach *reach)
+{
+    *reach = unlimited;
+    if (node->op == FV_LEAF) {
+        if (node->leaf->rule->reach)
+            node->leaf->rule->reach(node->leaf, reach);
+        return node->leaf->rule->band;
+    }
+    for (unsigned k = 0; k < node->count; k++) {
+        fv_reach child;
+        if (node->op != FV_AND || !fv_node_band(node->child[k], &child))
+            return 0;
+        *reach = closest(*reach, child);
+    }
+    return 1;
+}
+
 void fv_node_order(fv_node *node, const fv_shape *shape, int64_t step)
 {
     if (node->op != FV_AND)

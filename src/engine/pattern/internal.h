@@ -219,6 +219,7 @@ typedef struct fv_rule {
     int64_t (*bound)(const fv_leaf *leaf, const fv_shape *shape, int64_t step);
     /* Lowers what it can of an unlimited reach; NULL: nothing. */
     void (*reach)(const fv_leaf *leaf, fv_reach *reach);
+    int band; /* the keys are those within reach, and all of them: -ahead <= p - j <= back */
     void (*runs)(const fv_leaf *leaf, const fv_view *view, fv_list *list);
     /* Positions *lo <= p < *hi (of the same head and class) around view->p that see the same keys. NULL: for a rule
        that uses the row just this one, else all. */
@@ -277,7 +278,12 @@ typedef struct fv_part {
     const fv_node *node;
     fv_need need;
     fv_nature nature;
+    int band; /* step 1, and the keys of a row are -ahead <= p - j <= back: */
+    int64_t back, ahead;
 } fv_part;
+
+/* 1 when all rules below are bands and intersect in one, of which *reach tells the limits (algebra.c). */
+int fv_node_band(const fv_node *node, fv_reach *reach);
 
 fv_nature fv_node_nature(const fv_node *node, int64_t step);
 /* Narrows *lo..*hi to the positions that see what view->p sees (algebra.c). */

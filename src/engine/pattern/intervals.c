@@ -14,7 +14,7 @@ static void all_runs(const fv_leaf *leaf, const fv_view *view, fv_list *list)
     fv_list_add_all(list, view);
 }
 
-const fv_rule fv_rule_all = {.text = {"all", "all", "every j"}, .runs = all_runs};
+const fv_rule fv_rule_all = {.text = {"all", "all", "every j"}, .band = 1, .runs = all_runs};
 
 static void self_runs(const fv_leaf *leaf, const fv_view *view, fv_list *list)
 {
@@ -32,6 +32,7 @@ const fv_rule fv_rule_self = {
     .text = {"self", "self", "j = p"},
     .uses = FV_USES_ROW,
     .reach = self_reach,
+    .band = 1,
     .runs = self_runs,
 };
 
@@ -51,6 +52,7 @@ const fv_rule fv_rule_causal = {
     .text = {"causal", "causal", "j <= p"},
     .uses = FV_USES_ROW,
     .reach = causal_reach,
+    .band = 1,
     .runs = causal_runs,
 };
 
@@ -91,6 +93,7 @@ const fv_rule fv_rule_window = {
     .uses = FV_USES_ROW,
     .bind = window_bind,
     .reach = window_reach,
+    .band = 1,
     .runs = window_runs,
 };
 

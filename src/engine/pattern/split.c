@@ -101,6 +101,10 @@ static void set_part(fv_pattern *pattern, fv_part *part, int64_t step, fv_node *
     part->node = node;
     part->need = fv_node_need(node, &pattern->shape, step);
     part->nature = fv_node_nature(node, step);
+    fv_reach reach;
+    part->band = step == 1 && fv_node_band(node, &reach);
+    part->back = part->band ? reach.back : 0;
+    part->ahead = part->band ? reach.ahead : 0;
 }
 
 static int has_step(const fv_node *node, int64_t lk)

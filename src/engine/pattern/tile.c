@@ -142,6 +142,38 @@ static size_t sweep(const group *groups, unsigned count, fv_span *out)
     return spans;
 }
 
+/* Spans of a band for lanes whose positions rise: both ends of their runs rise too, so that a merge of the two lists meets
+   the changes in order. Returns 0 and leaves *count alone when positions fall somewhere (two heads in one tile). */
+static int band_spans(const fv_pattern *pattern, const fv_part *part, const fv_lane *lanes, unsigned n, fv_span *out,
+                      size_t *count)
+{
+    const int64_t first = pattern->shape.lk - pattern->shape.lq, lk = pattern->shape.lk;
+    int64_t lo[FV_LANES], hi[FV_LANES], at = 0;
+    uint64_t active = 0;
+    unsigned enter = 0, leave = 0;
+    size_t spans = 0;
+
+    for (unsigned k = 0; k < n; k++) {
+        int64_t p = lanes[k].row + first;
+        if (k && lanes[k].row < lanes[k - 1].row)
+            return 0;
+        lo[k] = fv_min(fv_max(p - part->back, 0), lk); /* back and ahead are clipped: no overflow */
+        hi[k] = fv_max(fv_min(p + part->ahead + 1, lk), lo[k]);
+    }
+    while (leave < n) {
+        int64_t to = enter < n ? fv_min(lo[enter], hi[leave]) : hi[leave];
+        if (active && at < to)
+            out[spans++] = (fv_span){at, to, active};
+        at = to;
+        while (enter < n && lo[enter] == to)
+            active |= (uint64_t)1 << enter++;
+        while (leave < enter && hi[leave] == to)
+            active &= ~((uint64_t)1 << leave++);
+    }
+    *count = spans;
+    return 1;
+}
+
 size_t fv_pattern_tile(const fv_pattern *pattern, unsigned index, const fv_lane *lanes, unsigned n,
                        int64_t key_class, void *scratch, const fv_span **out)
 {
@@ -154,6 +186,11 @@ size_t fv_pattern_tile(const fv_pattern *pattern, unsigned index, const fv_lane 
     unsigned count;
 
     *out = spans;
+    if (part->band) {
+        size_t found;
+        if (band_spans(pattern, part, lanes, n, spans, &found))
+            return found;
+    }
     if (part->nature.uses & FV_USES_HEAD)
         count = gather(pattern, part, lanes, n, key_class, bits, pool, groups);
     else

@@ -75,6 +75,11 @@ int fv_plan_choose(fovea_plan *plan)
     k->row.exps = (fvk_exp_fn *)find(isas, FVK_EXP, FVK_F32, 0, &missing);
     k->row.range = (fvk_range_fn *)find(isas, FVK_RANGE, FVK_F32, 0, &missing);
     k->row.count = (fvk_count_fn *)find(isas, FVK_COUNT, FVK_F32, 0, &missing);
+    k->row.sift = (fvk_sift_fn *)find(isas, FVK_SIFT, FVK_F32, 0, &missing);
+    k->row.mass = (fvk_mass_fn *)find(isas, FVK_MASS, FVK_F32, 0, &missing);
+    k->row.scale = (fvk_scale_fn *)find(isas, FVK_SCALE, FVK_F32, 0, &missing);
+    k->row.moments = (fvk_moments_fn *)find(isas, FVK_MOMENTS, FVK_F32, 0, &missing);
+    k->row.ramp = (fvk_ramp_fn *)find(isas, FVK_RAMP, FVK_F32, 0, &missing);
     pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
     if (pair) {
         plan->pair_percent = pair_percent(isas);

@@ -45,6 +45,8 @@ typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, con
                        float *ot);
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
+/* Weights of a tile, none negative but FVK_DROPPED, which becomes 0; rows[j]: the lanes that keep key j. */
+typedef void fvk_kept_fn(float *p, int nk, uint32_t *rows);
 /* End of the softmax of a tile: r[lane] = what ot is multiplied by, lse[lane] in nats (may be NULL). sink: logit per lane
    in log2 units (FVK_HIDDEN for none), or NULL. A lane without keys (l = 0) gets r = 0 and lse = -inf. */
 typedef void fvk_finish_fn(const float *m, const float *l, const float *sink, float *r, float *lse);
@@ -72,7 +74,8 @@ typedef void fvk_row_softmax_fn(float *s, int64_t n, float *m, float *l, float *
 typedef fvk_edit_fn fvk_row_edit_fn;
 
 /* Passes over one row of scores, for the normalisers. */
-/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential; returns their sum, added in double. */
+/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential, x <= shift + 80; returns their sum, added in
+   double. y may be x. */
 typedef double fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
 /* How many of n numbers exceed t; NaN does not. */
 typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
@@ -84,8 +87,12 @@ enum { FVK_SIFT_ROOM = 16 };
 typedef int64_t fvk_sift_fn(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at);
 /* Sum, in double, of the w[j] whose x[j] exceeds t; *count: how many there are. */
 typedef double fvk_mass_fn(const float *x, const float *w, int64_t n, float t, int64_t *count);
-/* x[j] *= c, to 1 ulp (half an ulp and a little where there is an fma), no x infinite. */
-typedef void fvk_scale_fn(float *x, int64_t n, double c);
+/* y[j] = c x[j], to 1 ulp (half an ulp and a little where there is an fma), no x infinite. y may be x. */
+typedef void fvk_scale_fn(const float *x, int64_t n, double c, float *y);
+/* y[j] = e[j] where x[j] is not below lo, else FVK_DROPPED; returns the sum, in double, of the former, and their number. y may
+   be e or x. */
+#define FVK_DROPPED (-1.0f)
+typedef double fvk_veil_fn(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count);
 /* r[j] = max((x[j] - shift) slope - tau, 0) in double, slope > 0, no NaN. sum: how many r exceed 0, their sum, the sum of
    their squares. */
 typedef struct fvk_ramp {
@@ -102,7 +109,7 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
     FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
-    FVK_SCALE, FVK_MOMENTS, FVK_RAMP, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

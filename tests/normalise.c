@@ -111,10 +111,23 @@ static double mass(const float *x, const float *w, int64_t n, float t, int64_t *
     return sum;
 }
 
-static void scale(float *x, int64_t n, double c)
+static void scale(const float *x, int64_t n, double c, float *y)
 {
     for (int64_t j = 0; j < n; j++)
-        x[j] = (float)((double)x[j] * c);
+        y[j] = (float)((double)x[j] * c);
+}
+
+static double veil(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *number)
+{
+    double sum = 0;
+    *number = 0;
+    for (int64_t j = 0; j < n; j++) {
+        int under = x[j] < lo;
+        sum += under ? 0 : (double)e[j];
+        *number += !under;
+        y[j] = under ? FVK_DROPPED : e[j];
+    }
+    return sum;
 }
 
 static double over(float x, const fvk_ramp *ramp)
@@ -141,9 +154,11 @@ static void ramp(const float *x, int64_t n, const fvk_ramp *shape, int square, f
     }
 }
 
-static const fv_row_kernels kernel = {exps, count, range, sift, mass, scale, moments, ramp};
+static const fv_row_kernels kernel = {exps, count, range, sift, mass, scale, veil, moments, ramp};
 
-/* Applies a row of the table, and spreads its list; the element behind the promised scratch must stay as it was. */
+static unsigned turn;
+
+/* Applies a row of the table, and spreads its list where it did not do so itself, which two of four calls allow; the element behind the promised scratch must stay as it was. */
 static void apply(row *r, const char *name, double a0, double a1, float sink)
 {
     const fv_normaliser *normaliser = fv_normaliser_find(name);
@@ -152,9 +167,11 @@ static void apply(row *r, const char *name, double a0, double a1, float sink)
     static int32_t at[MOST + FVK_SIFT_ROOM];
     static float scratch[16 * MOST];
     size_t used = fv_normalise_scratch(r->n) / sizeof *scratch;
-    fv_scores x = {.s = r->s, .n = r->n, .arg = arg, .sink = sink, .kernel = &kernel, .scratch = scratch, .p = weight, .at = at,
+    static float s[MOST];
+    fv_scores x = {.s = s, .n = r->n, .may_spread = turn++ >> 1 & 1, .arg = arg, .sink = sink, .kernel = &kernel, .scratch = scratch, .p = weight, .at = at,
                    .lse = 99};
     int64_t m;
+    memcpy(s, r->s, (size_t)r->n * sizeof *s);
     cr_assert(normaliser, "%s is not in the table", name);
     scratch[used] = 1234;
     m = fv_normalise(normaliser, &x);
@@ -166,6 +183,14 @@ static void apply(row *r, const char *name, double a0, double a1, float sink)
         r->p[j] = 0;
         r->keep[j] = 0;
     }
+    cr_assert(!x.spread || x.may_spread, "%s spreads unasked", name);
+    for (int64_t j = 0; x.spread && j < r->n; j++)
+        if (!(s[j] < 0)) {
+            r->p[j] = s[j];
+            r->keep[j] = 1;
+            m--;
+        }
+    cr_assert(!x.spread || m == 0, "%s miscounts by %lld", name, (long long)m);
     for (int64_t i = 0; i < m; i++) {
         int64_t j = m == r->n ? i : at[i];
         cr_assert(j >= 0 && j < r->n && !r->keep[j], "%s: key %lld listed", name, (long long)j);

@@ -1,4 +1,22 @@
-/* Passes over one row of scores for the normalisers: accurate exponentials (SLEEF's, 1 ulp), counting and the range. */
+/* Passes over one row of scores for the normalisers: exponentials, counting and the range. */
+
+/* exp of x - c, roughly 1 ulp: by exp2 of y log2 e = n + f, f to its last bit: with the product's low part where there is an
+   fma, else by taking n ln 2 from y in two parts, the first of which is exact. Below -88, which is less than a normal
+   float, the result is 0. */
+FV_INLINE vf row_exp(vf x, vf c)
+{
+    vf y = v_max(v_set1(-88.0f), v_sub(x, c)), t = v_mul(y, v_set1((float)FVK_LOG2E)), n = v_round(t), f;
+#if V_HAS_FMA
+    f = v_fma(y, v_set1((float)FVK_LOG2E), v_sub(v_zero(), n));
+    f = v_fma(y, v_set1((float)(FVK_LOG2E - (double)(float)FVK_LOG2E)), f);
+#else
+    f = v_sub(y, v_mul(n, v_set1(0x1.63p-1f)));
+    f = v_sub(f, v_mul(n, v_set1((float)(FVK_LN2 - 0x1.63p-1))));
+    f = v_mul(f, v_set1((float)FVK_LOG2E));
+#endif
+    return v_exp2_scale(t, v_exp2_part(f), n);
+}
+
 double FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
 {
     const vf c = v_set1(shift);
@@ -8,14 +26,14 @@ double FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
     for (int i = 0; i < V_PARTS; i++)
         sum[i] = v_dset1(0);
     for (; j + VL <= n; j += VL) {
-        vf e = v_exp(v_sub(v_load(x + j), c));
+        vf e = row_exp(v_load(x + j), c);
         v_store(y + j, e);
         FV_UNROLL
         for (int i = 0; i < V_PARTS; i++)
             sum[i] = sum[i] + v_part(e, i);
     }
     if (j < n) {
-        vf e = v_exp(v_sub(v_load_n(x + j, (int)(n - j)), c));
+        vf e = row_exp(v_load_n(x + j, (int)(n - j)), c);
         v_store_n(y + j, e, (int)(n - j));
         e = v_select(v_mask((1u << (n - j)) - 1), e, v_zero());
         for (int i = 0; i < V_PARTS; i++)

@@ -12,26 +12,36 @@ FV_INLINE int64_t sift_bits(uint32_t bits, const float *x, int64_t first, float 
     return m;
 }
 
-int64_t FVK(sift_f32)(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+/* Lanes neither below low nor, where it matters, above high. */
+FV_INLINE uint32_t sift_one(vf z, vf low, vf high, const int two)
+{
+    const uint32_t all = (uint32_t)((1ull << VL) - 1);
+    uint32_t out = v_bits(v_lt(z, low));
+    return (two ? out | v_bits(v_lt(high, z)) : out) ^ all;
+}
+
+FV_INLINE int64_t sift_row(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at, const int two)
 {
     const vf low = v_set1(lo), high = v_set1(hi);
-    const uint32_t all = (uint32_t)((1ull << VL) - 1);
     int64_t m = 0, j = 0;
     for (; j + VL <= n; j += VL) {
         vf z = v_load(x + j);
-        uint32_t bits = (v_bits(v_lt(z, low)) | v_bits(v_lt(high, z))) ^ all;
 #ifdef V_HAS_PACK
-        m += v_pack((vm)bits, z, (int32_t)j, y + m, at + m);
+        m += v_pack(two ? v_and(v_nlt(z, low), v_nlt(high, z)) : v_nlt(z, low), z, (int32_t)j, y + m, at + m);
 #else
-        m += sift_bits(bits, x, j, y + m, at + m);
+        m += sift_bits(sift_one(z, low, high, two), x, j, y + m, at + m);
 #endif
     }
     if (j < n) {
-        vf z = v_load_n(x + j, (int)(n - j));
-        uint32_t bits = (v_bits(v_lt(z, low)) | v_bits(v_lt(high, z))) ^ all;
+        uint32_t bits = sift_one(v_load_n(x + j, (int)(n - j)), low, high, two);
         m += sift_bits(bits & ((1u << (n - j)) - 1), x, j, y + m, at + m);
     }
     return m;
+}
+
+int64_t FVK(sift_f32)(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    return hi == INFINITY ? sift_row(x, n, lo, hi, y, at, 0) : sift_row(x, n, lo, hi, y, at, 1);
 }
 
 double FVK(mass_f32)(const float *x, const float *w, int64_t n, float t, int64_t *count)
@@ -62,17 +72,63 @@ double FVK(mass_f32)(const float *x, const float *w, int64_t n, float t, int64_t
 }
 
 /* c in two floats: rounding it would shift all of a row to the same side. */
-void FVK(scale_f32)(float *x, int64_t n, double c)
+void FVK(scale_f32)(const float *x, int64_t n, double c, float *y)
 {
     const vf high = v_set1((float)c), low = v_set1((float)(c - (double)(float)c));
     int64_t j = 0;
     for (; j + VL <= n; j += VL) {
-        vf y = v_load(x + j);
-        v_store(x + j, v_fma(y, high, v_mul(y, low)));
+        vf z = v_load(x + j);
+        v_store(y + j, v_fma(z, high, v_mul(z, low)));
     }
     if (j < n) {
-        vf y = v_load_n(x + j, (int)(n - j));
-        v_store_n(x + j, v_fma(y, high, v_mul(y, low)), (int)(n - j));
+        vf z = v_load_n(x + j, (int)(n - j));
+        v_store_n(y + j, v_fma(z, high, v_mul(z, low)), (int)(n - j));
+    }
+}
+
+double FVK(veil_f32)(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count)
+{
+    const vf low = v_set1(lo), dropped = v_set1(FVK_DROPPED);
+    vd sum[V_PARTS];
+    double all = 0;
+    int64_t out = 0, j = 0;
+    for (int i = 0; i < V_PARTS; i++)
+        sum[i] = v_dset1(0);
+    for (; j + VL <= n; j += VL) {
+        vm under = v_lt(v_load(x + j), low);
+        vf z = v_load(e + j), w = v_select(under, v_zero(), z);
+        v_store(y + j, v_select(under, dropped, z));
+        out += __builtin_popcount(v_bits(under));
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            sum[i] = sum[i] + v_part(w, i);
+    }
+    for (int i = 0; i < V_PARTS; i++)
+        all += v_dsum(sum[i]);
+    for (; j < n; j++) {
+        int under = x[j] < lo;
+        float z = e[j];
+        y[j] = under ? FVK_DROPPED : z;
+        all += under ? 0 : (double)z;
+        out += under;
+    }
+    *count = n - out;
+    return all;
+}
+
+/* A tile of weights, in lanes. */
+void FVK(kept_f32)(float *p, int nk, uint32_t *rows)
+{
+    for (int j = 0; j < nk; j++) {
+        uint32_t out = 0;
+        for (int n = 0; n < V_TILE; n++) {
+            float *to = p + (size_t)j * LANES + n * VL;
+            vf x = v_load(to);
+            vm under = v_lt(x, v_zero());
+            v_store(to, v_select(under, v_zero(), x));
+            out |= v_bits(under) << (n * VL);
+        }
+        rows[j] = ~out;
     }
 }
 

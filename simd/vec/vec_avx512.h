@@ -65,6 +65,8 @@ static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
 static inline uint32_t v_bits(vm m) { return m; }
 #define V_HAS_PACK 1
+static inline vm v_nlt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+static inline vm v_and(vm a, vm b) { return _kand_mask16(a, b); }
 /* Not by a compressing store: that one is microcode on Zen 4. */
 static inline int v_pack(vm m, vf x, int32_t first, float *y, int32_t *at)
 {

@@ -217,6 +217,8 @@ void fv_case_exp(fv_case *c)
     c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
     for (int j = 0; j < c->nk; j++) {
         c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 100) ? fmin(fv_draw_score(c), 60) : fv_draw_poison(c));
+        if (c->s[j] == INFINITY)
+            c->s[j] = NAN;
         want[j] = fv_ref_exp((double)c->s[j], (double)c->shift);
     }
     c->call = call_exp;
@@ -361,7 +363,7 @@ void fv_case_mass(fv_case *c)
 
 static void call_scale(fv_case *c)
 {
-    ((fvk_scale_fn *)c->fn)(c->s, c->nk, (double)c->scale + (double)c->shift);
+    ((fvk_scale_fn *)c->fn)(c->s, c->nk, (double)c->scale + (double)c->shift, c->p);
 }
 
 void fv_case_scale(fv_case *c)
@@ -377,11 +379,45 @@ void fv_case_scale(fv_case *c)
         x = (double)c->s[j] * ((double)c->scale + (double)c->shift);
         want[j] = (fv_want){x, 0x1.02p-23 * fabs(x)};
     }
+    c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
     c->call = call_scale;
     if (!fv_case_run(c))
         return;
     for (int j = 0; j < c->nk; j++)
-        fv_case_expect(c, "x", j, -1, c->s[j], want[j]);
+        fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
+}
+
+static void call_veil(fv_case *c)
+{
+    int64_t count;
+    c->result = ((fvk_veil_fn *)c->fn)(c->s, c->p, c->nk, c->shift, c->o, &count);
+    c->work = (uint64_t)count;
+}
+
+void fv_case_veil(fv_case *c)
+{
+    fv_want *want = c->memory->want;
+    double sum = 0;
+    uint64_t count = 0;
+    draw_scores(c);
+    c->shift = draw_bound(c);
+    c->p = fv_case_floats(c, "e", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        int under = c->s[j] < c->shift;
+        c->p[j] = (float)fv_draw_real(c, 0, 1);
+        want[j] = (fv_want){under ? (double)FVK_DROPPED : (double)c->p[j], FV_EXACT};
+        sum += under ? 0 : (double)c->p[j];
+        count += !under;
+    }
+    c->o = fv_draw_once_in(c, 3) ? c->s : fv_draw_once_in(c, 2) ? c->p : fv_case_floats(c, "y", (size_t)c->nk);
+    c->call = call_veil;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++)
+        fv_case_expect(c, "y", j, -1, c->o[j], want[j]);
+    if (c->work != count)
+        fv_case_fail(c, "veil counts %lld, want %lld", (long long)c->work, (long long)count);
+    expect_sum(c, "sum", c->result, sum, sum);
 }
 
 /* Scores, and a ramp that a part of them exceeds; its parameters in c->o as floats, exact. */

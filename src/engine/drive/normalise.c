@@ -65,15 +65,27 @@ static float float_below(double x)
     return (double)y > x ? nextafterf(y, -INFINITY) : y;
 }
 
-/* Softmax weights in place of the m scores in p. The denominator is over these, or over all keys when their sum of
-   exp(s - max) is given (all >= 0), and over the sink. */
+/* Where exponentials of the result are 1, so that the sink's cannot overflow. */
+static double shift_of(const fv_scores *r)
+{
+    return r->sink > r->max ? (double)r->sink : (double)r->max;
+}
+
+/* The denominator: `mass` of keys in units of exp(shift), and the sink. Sets lse. */
+static double denominator(fv_scores *r, double mass)
+{
+    double shift = shift_of(r), sum = mass + (isinf(r->sink) ? 0 : exp((double)r->sink - shift));
+    r->lse = (float)(shift + log(sum));
+    return sum;
+}
+
+/* Softmax weights in place of the m scores in p. The sum is over these, or over all keys when theirs is given in units of
+   exp(max) (all >= 0). */
 static int64_t softmax(fv_scores *r, int64_t m, double all)
 {
-    double top = (double)r->max, sink = (double)r->sink, shift = sink > top ? sink : top, sum, kept;
-    kept = r->kernel->exps(r->p, m, (float)shift, r->p);
-    sum = (all < 0 ? kept : all * exp(top - shift)) + (isinf(sink) ? 0 : exp(sink - shift));
-    r->kernel->scale(r->p, m, 1 / sum);
-    r->lse = (float)(shift + log(sum));
+    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, r->p);
+    double sum = denominator(r, all < 0 ? kept : all * exp((double)r->max - shift));
+    r->kernel->scale(r->p, m, 1 / sum, r->p);
     return m;
 }
 
@@ -88,25 +100,41 @@ static double row_mass(const fv_scores *r, float *e)
     return r->kernel->exps(r->s, r->n, r->max, e);
 }
 
-/* ------------------------------------------------------------------ pruned softmax */
-
-static int64_t largest(fv_scores *r)
+/* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
+   places takes longer. e: exponentials, or NULL. */
+static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, double all)
 {
-    int64_t k = clip_count(r->arg[0], r->n);
-    return k < r->n ? fv_select_count(r, k) : keep_all(r);
+    double sum, unit = exp((double)r->max - shift_of(r));
+    int64_t kept;
+    if (!r->may_spread || 3 * m < r->n || (double)r->sink > (double)r->max + 50) /* a weight of -1 must not underflow */
+        return softmax(r, fv_cut_list(r, cut), all);
+    if (!e) {
+        row_mass(r, fv_select_parts(r).e);
+        e = fv_select_parts(r).e;
+    }
+    kept = fv_cut_spread(r, cut, e, &sum);
+    sum = denominator(r, (all < 0 ? sum : all) * unit);
+    r->kernel->scale(r->p, r->n, unit / sum, r->s);
+    r->spread = 1;
+    return kept;
 }
+
+/* ------------------------------------------------------------------ pruned softmax */
 
 /* arg[0] k >= 1 */
 static int64_t apply_topk(fv_scores *r)
 {
-    return softmax(r, largest(r), -1);
+    int64_t k = clip_count(r->arg[0], r->n);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : softmax(r, keep_all(r), -1);
 }
 
 /* arg[0] k >= 1 */
 static int64_t apply_localv(fv_scores *r)
 {
-    double all = row_mass(r, fv_select_parts(r).e);
-    return softmax(r, largest(r), all);
+    int64_t k = clip_count(r->arg[0], r->n);
+    float *e = fv_select_parts(r).e;
+    double all = row_mass(r, e);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, e, all) : softmax(r, keep_all(r), -1);
 }
 
 /* arg[0] p, 0 < p <= 1 */
@@ -114,17 +142,21 @@ static int64_t apply_topp(fv_scores *r)
 {
     float *e = fv_select_parts(r).e;
     double all;
+    fv_cut cut;
     if (r->arg[0] >= 1)
         return softmax(r, keep_all(r), -1);
     all = row_mass(r, e);
-    return softmax(r, fv_select_mass(r, e, all, r->arg[0] * all), -1);
+    cut = fv_cut_mass(r, e, all, r->arg[0] * all);
+    return softmax_cut(r, cut, cut.candidates < r->n ? 0 : r->kernel->count(r->s, r->n, cut.score), e, -1);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static int64_t apply_threshold_rel(fv_scores *r)
 {
-    double all = r->arg[1] != 0 ? -1 : row_mass(r, r->p);
-    return softmax(r, r->kernel->sift(r->s, r->n, float_above((double)r->max - r->arg[0]), INFINITY, r->p, r->at), all);
+    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n};
+    float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
+    double all = e ? row_mass(r, e) : -1;
+    return softmax_cut(r, cut, r->kernel->count(r->s, r->n, cut.score), e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold

@@ -13,6 +13,7 @@ typedef struct fv_row_kernels { /* of the instruction set in use */
     fvk_sift_fn *sift;
     fvk_mass_fn *mass;
     fvk_scale_fn *scale;
+    fvk_veil_fn *veil;
     fvk_moments_fn *moments;
     fvk_ramp_fn *ramp;
 } fv_row_kernels;
@@ -22,10 +23,12 @@ size_t fv_normalise_scratch(int64_t n);
 
 /* One row: n visible, edited scores in natural units (n >= 1), ascending key order. sink is the sink logit or -INFINITY.
    arg: see each row of the table. The answer is a list of the keys kept, those whose value row can enter the output: places
-   at[0..m) in s, ascending, and weights p[0..m); both have room for n + FVK_SIFT_ROOM. */
+   at[0..m) in s, ascending, and weights p[0..m); both have room for n + FVK_SIFT_ROOM. Or, where may_spread is set and so is
+   `spread` then, the weights of all keys in s, FVK_DROPPED for those not kept. */
 typedef struct fv_scores {
-    const float *s;
+    float *s; /* contents lost */
     int64_t n;
+    int may_spread, spread;
     const double *arg;
     float sink;
     const fv_row_kernels *kernel;

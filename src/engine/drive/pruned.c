@@ -34,6 +34,7 @@ typedef struct pruned {
     float *s;            /* s[row][lds]: scores, then the weights kept */
     int32_t *at;         /* at[row][lds]: which of the tile's keys, ascending; not there for rows that keep all of them */
     int64_t kept[FVK_MAX_LANES];
+    uint32_t spread;     /* rows with a weight per key of the tile instead, FVK_DROPPED for those not kept */
     float *row, *p;      /* one row: visible scores, weights */
     int32_t *list;
     void *normalise;
@@ -61,8 +62,8 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     x->see = fv_scratch_take(&at, w->has_bias ? keys * sizeof *x->see : 0);
     x->k = fv_scratch_take(&at, keys * sizeof *x->k);
     x->v = fv_scratch_take(&at, keys * sizeof *x->v);
-    x->s = fv_scratch_take(&at, (keys + 16) * width * sizeof *x->s);
-    x->at = fv_scratch_take(&at, (keys + 16) * width * sizeof *x->at);
+    x->s = fv_scratch_take(&at, (keys + 16 + FVK_SIFT_ROOM) * width * sizeof *x->s);
+    x->at = fv_scratch_take(&at, (keys + 16 + FVK_SIFT_ROOM) * width * sizeof *x->at);
     x->row = fv_scratch_take(&at, keys * sizeof(float));
     x->p = fv_scratch_take(&at, (keys + FVK_SIFT_ROOM) * sizeof *x->p);
     x->list = fv_scratch_take(&at, (keys + FVK_SIFT_ROOM) * sizeof *x->list);
@@ -211,7 +212,30 @@ static void place_list(pruned *x, int i, int64_t m, int64_t n, int64_t first, in
     }
 }
 
-/* Row i: visible scores to a list of weights. */
+/* Spreads the weights of row i's n visible keys, from `p` on, over the tile's keys. */
+static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t first, int gaps)
+{
+    float *s = x->s + i * x->lds;
+    int64_t lo, hi = 0, end = 0, before = 0;
+    size_t span = 0;
+    x->spread |= 1u << i;
+    if (n == x->keys)
+        return;
+    for (int64_t j = 0; !gaps && j < first; j++)
+        s[j] = FVK_DROPPED;
+    for (int64_t j = first + n; !gaps && j < x->keys; j++)
+        s[j] = FVK_DROPPED;
+    for (; gaps && stretch(x, i, &span, &lo, &hi); end = hi) {
+        for (int64_t j = end; j < lo; j++)
+            s[j] = FVK_DROPPED;
+        memcpy(s + lo, p + before, (size_t)(hi - lo) * sizeof *s);
+        before += hi - lo;
+    }
+    for (int64_t j = end; gaps && j < x->keys; j++)
+        s[j] = FVK_DROPPED;
+}
+
+/* Row i: visible scores to weights. */
 static void normalise(pruned *x, int i)
 {
     const fv_work *w = x->work;
@@ -221,7 +245,7 @@ static void normalise(pruned *x, int i)
     size_t span = 0;
     fv_scores r = {.arg = w->arg,
                    .sink = w->sink ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY,
-                   .kernel = &w->kernel.row, .scratch = x->normalise, .p = x->p, .at = x->list,
+                   .kernel = &w->kernel.row, .may_spread = !x->thin, .scratch = x->normalise, .p = x->p, .at = x->list,
                    .max = -INFINITY, .lse = -INFINITY};
     add_bias(x, i);
     while (stretch(x, i, &span, &lo, &hi)) {
@@ -237,11 +261,21 @@ static void normalise(pruned *x, int i)
     r.n = n;
     if (n)
         m = fv_normalise(w->normaliser, &r);
-    memcpy(s, x->p, (size_t)m * sizeof *s);
-    place_list(x, i, m, n, first, gaps);
+    if (r.spread)
+        spread_row(x, i, r.s, n, first, gaps);
+    else {
+        memcpy(s, x->p, (size_t)m * sizeof *s);
+        place_list(x, i, m, n, first, gaps);
+    }
     x->kept[i] = m;
     x->top[i] = r.max;
     x->lse[i] = r.lse;
+}
+
+static void ask(const void *row, size_t bytes)
+{
+    for (size_t c = 0; c < bytes; c += 64)
+        __builtin_prefetch((const char *)row + c, 0, 2);
 }
 
 /* Values of the keys that each row keeps, row by row, a stretch of keys at a time so that they are near for the next row. */
@@ -249,6 +283,7 @@ static void weigh_rows(pruned *x, float *const *o)
 {
     const fv_work *w = x->work;
     const int dv = (int)w->problem.dv;
+    const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
     const int64_t stretch = near_keys(w);
     const float one = 1;
     int64_t from[FVK_MAX_LANES] = {0};
@@ -263,6 +298,8 @@ static void weigh_rows(pruned *x, float *const *o)
                 x->near[n++] = x->v[j];
             for (; j < x->kept[i] && at[j] < stop; j++)
                 x->near[n++] = x->v[at[j]];
+            for (int64_t ahead = j; !all && ahead < 2 * j - from[i] && ahead < x->kept[i]; ahead++)
+                ask(x->v[at[ahead]], bytes); /* as many of the next stretch */
             if (n)
                 w->kernel.axpy(x->s + i * x->lds + from[i], 0, 1, n, (const void *const *)x->near, dv, NULL,
                                from[i] ? &one : NULL, o[i], 0);
@@ -284,31 +321,27 @@ static void weigh_thin(pruned *x, float *const *o)
         memcpy(o[i], x->ot + i * dv, (size_t)dv * sizeof(float));
 }
 
-/* Weights of keys at..at+n-1 as rows, and who keeps each key; returns 1 when every row keeps every one. */
-static int spread(pruned *x, int64_t at, int n, int64_t *from, const void **row)
+/* Weights of keys at..at+n-1 as rows; returns 1 when every row keeps every key of the tile. */
+static int spread_lists(pruned *x, int64_t at, int n, int64_t *from, const void **row)
 {
     float *by_row = x->pack + (size_t)x->work->block * (size_t)x->work->kernel.lanes;
-    uint32_t all = 0, every = (uint32_t)((1ull << x->n) - 1);
-    for (int i = 0; i < x->n; i++)
-        if (x->kept[i] == x->keys)
-            all |= 1u << i;
-    for (int j = 0; j < n; j++)
-        x->rows[j] = all;
+    int every = 1;
     for (int i = 0; i < x->n; i++) {
         const float *p = x->s + i * x->lds;
         const int32_t *list = x->at + i * x->lds;
         float *to = by_row + (size_t)i * (size_t)x->work->block;
-        row[i] = all >> i & 1 ? p + at : to;
-        if (all >> i & 1)
+        const int all = x->kept[i] == x->keys;
+        row[i] = p + at;
+        every &= all;
+        if (all || (x->spread >> i & 1))
             continue;
-        memset(to, 0, (size_t)n * sizeof *to);
-        for (; from[i] < x->kept[i] && list[from[i]] < at + n; from[i]++) {
-            int64_t j = list[from[i]] - at;
-            to[j] = p[from[i]];
-            x->rows[j] |= 1u << i;
-        }
+        row[i] = to;
+        for (int j = 0; j < n; j++)
+            to[j] = FVK_DROPPED;
+        for (; from[i] < x->kept[i] && list[from[i]] < at + n; from[i]++)
+            to[list[from[i]] - at] = p[from[i]];
     }
-    return all == every;
+    return every;
 }
 
 /* Values of all keys for all rows, in lanes. */
@@ -323,11 +356,22 @@ static void weigh_lanes(pruned *x, float *const *o)
         ones[i] = 1;
     for (int64_t at = 0; at < x->keys; at += w->block) {
         int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
-        int all = spread(x, at, n, from, row);
+        int every = spread_lists(x, at, n, from, row);
         w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
-        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, all ? NULL : x->rows, at ? ones : NULL, x->ot);
+        if (!every)
+            w->kernel.kept(x->pack, n, x->rows);
+        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every ? NULL : x->rows, at ? ones : NULL, x->ot);
     }
     w->kernel.store(x->ot, dv, ones, o, x->n);
+}
+
+/* Rows that were spread, as lists again. */
+static void gather(pruned *x)
+{
+    for (int i = 0; i < x->n; i++)
+        if (x->spread >> i & 1)
+            x->work->kernel.row.sift(x->s + i * x->lds, x->keys, 0, INFINITY, x->s + i * x->lds, x->at + i * x->lds);
+    x->spread = 0;
 }
 
 static uint64_t weigh(pruned *x)
@@ -341,9 +385,10 @@ static uint64_t weigh(pruned *x)
     }
     if (x->thin && x->keys && kept == all)
         weigh_thin(x, o);
-    else if (x->thin || !kept || 5 * kept < 2 * x->keys * w->kernel.lanes)
+    else if (x->thin || !kept || 3 * kept < x->keys * w->kernel.lanes) {
+        gather(x);
         weigh_rows(x, o);
-    else
+    } else
         weigh_lanes(x, o);
     return (uint64_t)kept;
 }
@@ -359,7 +404,14 @@ static void write_rows(pruned *x)
             a->lse[row] = x->lse[i];
         if (a->row_max)
             a->row_max[row] = x->top[i];
-        for (int64_t j = 0; mask && j < x->kept[i]; j++)
+        if (!mask)
+            continue;
+        if (x->spread >> i & 1) {
+            for (int64_t j = 0; j < x->keys; j++)
+                mask[x->key[j]] |= !(x->s[i * x->lds + j] < 0);
+            continue;
+        }
+        for (int64_t j = 0; j < x->kept[i]; j++)
             mask[x->key[x->kept[i] == x->keys ? j : x->at[i * x->lds + j]]] = 1;
     }
 }
@@ -397,6 +449,7 @@ void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int
     lay_out(work, x.task.sequence->lengths, x.task.pass, scratch, &x);
     x.n = fv_work_places(work, &x.task, x.task.unit, work->kernel.lanes, x.place, &key_class);
     x.thin = x.n <= ROWS && work->kernel.lanes > 2 * x.n;
+    x.spread = 0;
     find_keys(&x);
     x.lds = (x.keys + 15) & ~(int64_t)15;
     take_queries(&x);

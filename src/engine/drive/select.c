@@ -29,13 +29,14 @@ fv_select_scratch fv_select_parts(const fv_scores *row)
 
 int64_t fv_select_sample(const float *x, int64_t n, float *y)
 {
-    int64_t m = n / 16, pieces;
+    int64_t m = n / 16, pieces, step;
     if (n < SAMPLED)
         return 0;
     m = m < LEAST ? LEAST : m > MOST ? MOST : m;
     pieces = m / PIECE;
+    step = ((n - PIECE) << 16) / (pieces - 1);
     for (int64_t i = 0; i < pieces; i++)
-        memcpy(y + i * PIECE, x + i * (n - PIECE) / (pieces - 1), PIECE * sizeof *y);
+        memcpy(y + i * PIECE, x + (i * step >> 16), PIECE * sizeof *y);
     return pieces * PIECE;
 }
 
@@ -44,12 +45,6 @@ void fv_select_compose(int32_t *places, int64_t m, const int32_t *of)
     for (int64_t i = 0; i < m; i++)
         places[i] = of[places[i]];
 }
-
-/* A set of largest scores: those above `score`, and the first `ties` keys equal to it. */
-typedef struct cut {
-    float score;
-    int64_t ties;
-} cut;
 
 /* Floats in the order of their values as integers, and back. */
 static int32_t order_of(float x)
@@ -96,7 +91,7 @@ static void sort_small(float *v, float *e, int64_t n)
 
 /* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed; it lies in lo..hi. What is
    inside the bracket moves to `w` whenever that shortens the passes. w and at: room for n / 4 + FVK_SIFT_ROOM. */
-static cut cut_count(const float *v, int64_t n, int64_t k, float lo, float hi, const fv_row_kernels *kernel, float *w,
+static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float hi, const fv_row_kernels *kernel, float *w,
                      int32_t *at)
 {
     int64_t before = 0, above = 0, reach = n; /* dropped as too large; exceeding hi; not below lo */
@@ -109,7 +104,7 @@ static cut cut_count(const float *v, int64_t n, int64_t k, float lo, float hi, c
             k -= before;
             while (ties < k && small[k - 1 - ties] == small[k - 1])
                 ties++;
-            return (cut){small[k - 1], ties};
+            return (fv_cut){small[k - 1], ties, 0};
         }
         t = middle(lo, hi, step);
         count = before + kernel->count(v, n, t);
@@ -126,11 +121,11 @@ static cut cut_count(const float *v, int64_t n, int64_t k, float lo, float hi, c
             before = above;
         }
     }
-    return (cut){hi, k - above};
+    return (fv_cut){hi, k - above, 0};
 }
 
 /* The same among at most SMALL scores. */
-static cut cut_small(const float *v, const float *e, int64_t n, double need)
+static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
 {
     float score[SMALL], mass[SMALL];
     int64_t i = 0, ties = 1;
@@ -142,12 +137,12 @@ static cut cut_small(const float *v, const float *e, int64_t n, double need)
         ties = score[i] == score[i - 1] ? ties + 1 : 1;
         sum += (double)mass[i];
     }
-    return (cut){score[i], ties};
+    return (fv_cut){score[i], ties, 0};
 }
 
 /* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
    w, we and at: room for n / 4 + FVK_SIFT_ROOM. */
-static cut cut_mass(const float *v, const float *e, int64_t n, double need, float lo, float hi, float max,
+static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need, float lo, float hi, float max,
                     const fv_row_kernels *kernel, float *w, float *we, int32_t *at)
 {
     int64_t above_keys = 0, before_keys = 0, reach = n;
@@ -158,7 +153,7 @@ static cut cut_mass(const float *v, const float *e, int64_t n, double need, floa
         double sum;
         float t;
         if (n <= SMALL)
-            return cut_small(v, e, n, need - before);
+            return small_mass(v, e, n, need - before);
         t = middle(lo, hi, step);
         sum = before + kernel->mass(v, e, n, t, &count);
         count += before_keys;
@@ -182,90 +177,113 @@ static cut cut_mass(const float *v, const float *e, int64_t n, double need, floa
     }
     kernel->exps(&hi, 1, max, &each);
     ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
-    return (cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX};
+    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0};
 }
 
-/* Of m scores not below c.score, drops the ties that are too many; returns how many are left. */
-static int64_t drop_ties(float *p, int32_t *at, int64_t m, cut c)
+/* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
+static int64_t drop_ties(float *p, int32_t *at, int64_t m, fv_cut cut)
 {
     int64_t equal = 0, kept = 0;
     for (int64_t i = 0; i < m; i++)
-        equal += p[i] == c.score;
-    if (equal <= c.ties)
+        equal += p[i] == cut.score;
+    if (equal <= cut.ties)
         return m;
     for (int64_t i = 0; i < m; i++) {
-        int tie = p[i] == c.score;
-        if (tie && c.ties == 0)
+        int tie = p[i] == cut.score;
+        if (tie && cut.ties == 0)
             continue;
-        c.ties -= tie;
+        cut.ties -= tie;
         p[kept] = p[i];
         at[kept++] = at[i];
     }
     return kept;
 }
 
-/* What a cut keeps, to p and at: from m candidates y at places `at`, which hold all that it keeps, or from the row. */
-static int64_t keep(fv_scores *row, cut c, const float *y, const int32_t *at, int64_t m)
+int64_t fv_cut_list(fv_scores *row, fv_cut cut)
 {
+    const fv_select_scratch x = fv_select_parts(row);
     int64_t kept;
-    if (m < row->n / 2) {
-        kept = row->kernel->sift(y, m, c.score, INFINITY, row->p, row->at);
-        fv_select_compose(row->at, kept, at);
+    if (cut.candidates < row->n / 2) {
+        kept = row->kernel->sift(x.a, cut.candidates, cut.score, INFINITY, row->p, row->at);
+        fv_select_compose(row->at, kept, x.at);
     } else
-        kept = row->kernel->sift(row->s, row->n, c.score, INFINITY, row->p, row->at);
-    return drop_ties(row->p, row->at, kept, c);
+        kept = row->kernel->sift(row->s, row->n, cut.score, INFINITY, row->p, row->at);
+    return drop_ties(row->p, row->at, kept, cut);
 }
 
-int64_t fv_select_count(fv_scores *row, int64_t k)
+int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
+{
+    int64_t above = row->kernel->count(row->s, row->n, cut.score), kept, surplus;
+    float *p = row->p;
+    *sum = row->kernel->veil(row->s, e, row->n, cut.score, p, &kept);
+    surplus = kept - above - cut.ties;
+    for (int64_t j = row->n - 1; surplus > 0; j--)
+        if (row->s[j] == cut.score) {
+            *sum -= (double)p[j];
+            p[j] = FVK_DROPPED;
+            surplus--;
+            kept--;
+        }
+    return kept;
+}
+
+/* A bracket lo..hi of the k-th largest from the m sampled scores in part a: ranks three standard deviations to both sides. */
+static void bracket(const fv_scores *row, int64_t k, int64_t m, float *lo, float *hi)
+{
+    const fv_select_scratch x = fv_select_parts(row);
+    double rank = (double)k * (double)m / (double)row->n, far = 3 * sqrt(rank * (1 - rank / (double)m)) + 3;
+    *lo = row->least;
+    *hi = row->max;
+    if (rank + far < (double)m)
+        *lo = bisect_count(x.a, m, (int64_t)(rank + far), row->least, row->max, row->kernel, x.b, x.at).score;
+    if (rank - far >= 1)
+        *hi = bisect_count(x.a, m, (int64_t)(rank - far), row->least, row->max, row->kernel, x.b, x.at).score;
+}
+
+fv_cut fv_cut_count(fv_scores *row, int64_t k)
 {
     const fv_row_kernels *kernel = row->kernel;
-    const int64_t n = row->n;
-    fv_select_scratch x = fv_select_parts(row);
-    int64_t m = fv_select_sample(row->s, n, x.a), above = 0, inside = n;
-    float lo = row->least, hi = row->max;
-    const float *v = row->s;
-    cut c;
-    if (m) { /* ranks three standard deviations to both sides */
-        double rank = (double)k * (double)m / (double)n, far = 3 * sqrt(rank) + 3;
-        if (rank + far < (double)m)
-            lo = cut_count(x.a, m, (int64_t)(rank + far), row->least, row->max, kernel, x.b, x.at).score;
-        if (rank - far >= 1)
-            hi = cut_count(x.a, m, (int64_t)(rank - far), row->least, row->max, kernel, x.b, x.at).score;
+    const fv_select_scratch x = fv_select_parts(row);
+    const int64_t n = row->n, m = fv_select_sample(row->s, n, x.a);
+    int64_t above = 0, inside;
+    float lo, hi;
+    fv_cut cut;
+    if (m) {
+        bracket(row, k, m, &lo, &hi);
         above = hi < row->max ? kernel->count(row->s, n, hi) : 0;
-        inside = kernel->sift(row->s, n, lo, hi, x.a, x.at);
-        v = x.a;
-        if (above >= k || above + inside < k) { /* the sample misled */
-            lo = row->least;
-            hi = row->max;
-            above = 0;
-            inside = n;
-            v = row->s;
+        inside = kernel->sift(row->s, n, lo, hi < row->max ? hi : INFINITY, x.a, x.at);
+        if (above < k && above + inside >= k) {
+            cut = bisect_count(x.a, inside, k - above, lo, hi, kernel, x.b, row->at);
+            cut.candidates = above ? n : inside;
+            return cut;
         }
     }
-    c = cut_count(v, inside, k - above, lo, hi, kernel, x.b, row->at);
-    return keep(row, c, x.a, x.at, above == 0 && v == x.a ? inside : n);
+    cut = bisect_count(row->s, n, k, row->least, row->max, kernel, x.b, row->at);
+    cut.candidates = n;
+    return cut;
 }
 
-int64_t fv_select_mass(fv_scores *row, const float *e, double all, double need)
+fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need)
 {
     const fv_row_kernels *kernel = row->kernel;
     const int64_t n = row->n;
-    fv_select_scratch x = fv_select_parts(row);
-    int64_t m = fv_select_sample(row->s, n, x.a), inside = n;
-    float lo = row->least, *sampled = x.b;
-    double tail = (all - need) * 0.8, mass = 0;
-    cut c;
+    const fv_select_scratch x = fv_select_parts(row);
+    int64_t m = fv_select_sample(row->s, n, x.a), inside;
+    double tail = (all - need) * 0.8, mass, sum, want;
+    float lo;
+    fv_cut cut;
     /* Below the bound may lie what the cut leaves out, 1 - p of all; small exponentials are many, so a sample knows their
        sum better than that of the large ones. */
     for (int attempt = 0; m && attempt < 2; attempt++, tail *= 0.5) {
-        double sum = 0, want;
         fv_select_sample(row->s, n, x.a);
-        fv_select_sample(e, n, sampled);
+        fv_select_sample(e, n, x.b);
+        sum = 0;
         for (int64_t i = 0; i < m; i++)
-            sum += (double)sampled[i];
+            sum += (double)x.b[i];
         want = sum - tail * (double)m / (double)n;
-        lo = want <= 0 ? row->max
-                       : cut_mass(x.a, sampled, m, want, row->least, row->max, row->max, kernel, row->p, row->p + m, x.at).score;
+        lo = row->max;
+        if (want > 0)
+            lo = bisect_mass(x.a, x.b, m, want, row->least, row->max, row->max, kernel, row->p, row->p + m, x.at).score;
         inside = kernel->sift(row->s, n, lo, INFINITY, x.a, x.at);
         if (inside > n / 4)
             break;
@@ -275,10 +293,12 @@ int64_t fv_select_mass(fv_scores *row, const float *e, double all, double need)
             mass += (double)row->p[i];
         }
         if (mass >= need) {
-            c = cut_mass(x.a, row->p, inside, need, lo, row->max, row->max, kernel, x.b, x.c, row->at);
-            return keep(row, c, x.a, x.at, inside);
+            cut = bisect_mass(x.a, row->p, inside, need, lo, row->max, row->max, kernel, x.b, x.c, row->at);
+            cut.candidates = inside;
+            return cut;
         }
     }
-    c = cut_mass(row->s, e, n, need, row->least, row->max, row->max, kernel, x.b, x.c, row->at);
-    return keep(row, c, NULL, NULL, n);
+    cut = bisect_mass(row->s, e, n, need, row->least, row->max, row->max, kernel, x.b, x.c, row->at);
+    cut.candidates = n;
+    return cut;
 }

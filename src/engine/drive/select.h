@@ -3,13 +3,26 @@
 #define FV_DRIVE_SELECT_H
 #include "drive/normalise.h"
 
-/* The k largest, 1 <= k < n, scores to row->p, places to row->at; of equal scores the lower key wins. row->max and least
-   are set, there is no NaN and max is finite. Returns k. */
-int64_t fv_select_count(fv_scores *row, int64_t k);
+/* A set of largest scores: those above `score`, and the first `ties` keys equal to it. What it keeps is among `candidates`
+   numbers in part a of the scratch, at the places in part `at`; candidates = n: those of the whole row. */
+typedef struct fv_cut {
+    float score;
+    int64_t ties, candidates;
+} fv_cut;
 
-/* The fewest largest scores whose exp(s - max) add up to need, in the same way; all when rounding lets the sum of all fall
-   short. e: the n exponentials, floats; all: their sum. Returns the number. */
-int64_t fv_select_mass(fv_scores *row, const float *e, double all, double need);
+/* The k largest, 1 <= k < n. row->max and least are set, there is no NaN and max is finite. */
+fv_cut fv_cut_count(fv_scores *row, int64_t k);
+
+/* The fewest largest scores whose exp(s - max) add up to need; all when rounding lets the sum of all fall short. e: the n
+   exponentials, floats; all: their sum. */
+fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need);
+
+/* The scores that a cut keeps to row->p and their places to row->at; returns their number. */
+int64_t fv_cut_list(fv_scores *row, fv_cut cut);
+
+/* All weights e of the row to row->s, FVK_DROPPED where the cut does not keep the key. Returns the number kept, *sum: the
+   sum of their e. */
+int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum);
 
 /* The scratch of a row: arrays of n + FVK_SIFT_ROOM. Selection leaves e alone. */
 typedef struct fv_select_scratch {

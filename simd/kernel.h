@@ -45,6 +45,8 @@ typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, con
                        float *ot);
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
+/* Weights of a tile, none negative but FVK_DROPPED, which becomes 0; rows[j]: the lanes that keep key j. */
+typedef void fvk_kept_fn(float *p, int nk, uint32_t *rows);
 /* End of the softmax of a tile: r[lane] = what ot is multiplied by, lse[lane] in nats (may be NULL). sink: logit per lane
    in log2 units (FVK_HIDDEN for none), or NULL. A lane without keys (l = 0) gets r = 0 and lse = -inf. */
 typedef void fvk_finish_fn(const float *m, const float *l, const float *sink, float *r, float *lse);
@@ -71,12 +73,34 @@ typedef void fvk_row_softmax_fn(float *s, int64_t n, float *m, float *l, float *
 /* One row of edits: slope and pos point to one value. */
 typedef fvk_edit_fn fvk_row_edit_fn;
 
-/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential: for normalisers outside the hot loop. */
-typedef void fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
+/* Passes over one row of scores, for the normalisers. */
+/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential, x <= shift + 80; returns their sum, added in
+   double. y may be x. */
+typedef double fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
 /* How many of n numbers exceed t; NaN does not. */
 typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
 /* Smallest and largest of n >= 1 numbers; returns 1, or 0 when some are NaN or infinite. NaN is passed over. */
 typedef int fvk_range_fn(const float *x, int64_t n, float *least, float *most);
+/* Numbers neither below lo nor above hi (so NaN passes) side by side to y, their places to at; returns how many. y
+   and at have room for that many and FVK_SIFT_ROOM more, where anything may be written; y may be x. */
+enum { FVK_SIFT_ROOM = 16 };
+typedef int64_t fvk_sift_fn(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at);
+/* Sum, in double, of the w[j] whose x[j] exceeds t; *count: how many there are. */
+typedef double fvk_mass_fn(const float *x, const float *w, int64_t n, float t, int64_t *count);
+/* y[j] = c x[j], to 1 ulp (half an ulp and a little where there is an fma), no x infinite. y may be x. */
+typedef void fvk_scale_fn(const float *x, int64_t n, double c, float *y);
+/* y[j] = e[j] where x[j] is not below lo, else FVK_DROPPED; returns the sum, in double, of the former, and their number. y may
+   be e or x. */
+#define FVK_DROPPED (-1.0f)
+typedef double fvk_veil_fn(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count);
+/* r[j] = max((x[j] - shift) slope - tau, 0) in double, slope > 0, no NaN. sum: how many r exceed 0, their sum, the sum of
+   their squares. */
+typedef struct fvk_ramp {
+    double shift, slope, tau;
+} fvk_ramp;
+typedef void fvk_moments_fn(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3]);
+/* y[j] = r[j], or its square, rounded to float; y may be x. */
+typedef void fvk_ramp_fn(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y);
 
 /* Measuring: runs about n flops and returns the flops done (peak); reads whole KiB and returns a checksum (read). */
 typedef double fvk_peak_fn(uint64_t n);
@@ -84,7 +108,8 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
-    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
+    FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

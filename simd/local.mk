@@ -16,6 +16,7 @@ FV_KERNEL_FILES = \
 	simd/body/pv.h \
 	simd/body/qk.h \
 	simd/body/row.h \
+	simd/body/sift.h \
 	simd/body/softmax.h \
 	simd/body/widen.h \
 	simd/kernel.h \

@@ -9,7 +9,9 @@ enum {
     op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
     op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
     op_widen = FVK_WIDEN, op_dot = FVK_DOT, op_axpy = FVK_AXPY, op_row_softmax = FVK_ROW_SOFTMAX,
-    op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE, op_peak = FVK_PEAK, op_read = FVK_READ,
+    op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE,
+    op_sift = FVK_SIFT, op_mass = FVK_MASS, op_scale = FVK_SCALE, op_veil = FVK_VEIL, op_kept = FVK_KEPT,
+    op_moments = FVK_MOMENTS, op_ramp = FVK_RAMP, op_peak = FVK_PEAK, op_read = FVK_READ,
     dtype_f32 = FVK_F32, dtype_bf16 = FVK_BF16, dtype_f16 = FVK_F16,
     isa_scalar = FVK_SCALAR, isa_generic = FVK_GENERIC, isa_avx2 = FVK_AVX2, isa_avx512 = FVK_AVX512,
     isa_avx512_bf16 = FVK_AVX512_BF16, isa_neon = FVK_NEON

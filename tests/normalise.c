@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 300 };
+enum { LONG = 300, MOST = 2000 }; /* ordinary rows, and rows long enough to be sampled */
 
 typedef struct row {
     int64_t n;
-    float s[MOST], p[MOST], scratch[2 * MOST + 1];
+    float s[MOST], p[MOST];
     uint8_t keep[MOST];
     float lse;
     double ref_p[MOST];
@@ -57,14 +57,17 @@ static void fill(row *r, int64_t n, enum kind kind)
 
 static int64_t some_length(void)
 {
-    return uniform() < 0.2 ? 1 + (int64_t)(4 * uniform()) : 1 + (int64_t)(MOST * uniform());
+    return uniform() < 0.2 ? 1 + (int64_t)(4 * uniform()) : 1 + (int64_t)(LONG * uniform());
 }
 
-/* Applies a row of the table; the element behind the promised scratch must stay as it was. */
-static void exps(const float *x, int64_t n, float shift, float *y)
+static double exps(const float *x, int64_t n, float shift, float *y)
 {
-    for (int64_t j = 0; j < n; j++)
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) {
         y[j] = expf(x[j] - shift);
+        sum += (double)y[j];
+    }
+    return sum;
 }
 
 static int64_t count(const float *x, int64_t n, float t)
@@ -88,23 +91,112 @@ static int range(const float *x, int64_t n, float *least, float *most)
     return finite;
 }
 
-static const fv_row_kernels kernel = {exps, count, range};
+static int64_t sift(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    int64_t m = 0;
+    for (int64_t j = 0; j < n; j++)
+        if (!(x[j] < lo) && !(x[j] > hi)) {
+            y[m] = x[j];
+            at[m++] = (int32_t)j;
+        }
+    return m;
+}
 
+static double mass(const float *x, const float *w, int64_t n, float t, int64_t *number)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++)
+        sum += x[j] > t ? (double)w[j] : 0;
+    *number = count(x, n, t);
+    return sum;
+}
+
+static void scale(const float *x, int64_t n, double c, float *y)
+{
+    for (int64_t j = 0; j < n; j++)
+        y[j] = (float)((double)x[j] * c);
+}
+
+static double veil(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *number)
+{
+    double sum = 0;
+    *number = 0;
+    for (int64_t j = 0; j < n; j++) {
+        int under = x[j] < lo;
+        sum += under ? 0 : (double)e[j];
+        *number += !under;
+        y[j] = under ? FVK_DROPPED : e[j];
+    }
+    return sum;
+}
+
+static double over(float x, const fvk_ramp *ramp)
+{
+    return fmax(((double)x - ramp->shift) * ramp->slope - ramp->tau, 0);
+}
+
+static void moments(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+{
+    sum[0] = sum[1] = sum[2] = 0;
+    for (int64_t j = 0; j < n; j++) {
+        double y = over(x[j], ramp);
+        sum[0] += y > 0;
+        sum[1] += y;
+        sum[2] += y * y;
+    }
+}
+
+static void ramp(const float *x, int64_t n, const fvk_ramp *shape, int square, float *y)
+{
+    for (int64_t j = 0; j < n; j++) {
+        double z = over(x[j], shape);
+        y[j] = (float)(square ? z * z : z);
+    }
+}
+
+static const fv_row_kernels kernel = {exps, count, range, sift, mass, scale, veil, moments, ramp};
+
+static unsigned turn;
+
+/* Applies a row of the table, and spreads its list where it did not do so itself, which two of four calls allow; the element behind the promised scratch must stay as it was. */
 static void apply(row *r, const char *name, double a0, double a1, float sink)
 {
     const fv_normaliser *normaliser = fv_normaliser_find(name);
     const double arg[4] = {a0, a1, 0, 0};
+    static float weight[MOST + FVK_SIFT_ROOM];
+    static int32_t at[MOST + FVK_SIFT_ROOM];
+    static float scratch[16 * MOST];
+    size_t used = fv_normalise_scratch(r->n) / sizeof *scratch;
+    static float s[MOST];
+    fv_scores x = {.s = s, .n = r->n, .may_spread = turn++ >> 1 & 1, .arg = arg, .sink = sink, .kernel = &kernel, .scratch = scratch, .p = weight, .at = at,
+                   .lse = 99};
+    int64_t m;
+    memcpy(s, r->s, (size_t)r->n * sizeof *s);
     cr_assert(normaliser, "%s is not in the table", name);
+    scratch[used] = 1234;
+    m = fv_normalise(normaliser, &x);
+    cr_assert(scratch[used] == 1234, "%s wrote beyond its scratch", name);
+    if (!normaliser->has_lse && isfinite(x.max))
+        cr_assert(x.lse == 99, "%s has no lse but wrote one", name);
+    r->lse = x.lse;
     for (int64_t j = 0; j < r->n; j++) {
-        r->p[j] = -1;
-        r->keep[j] = 7;
+        r->p[j] = 0;
+        r->keep[j] = 0;
     }
-    r->lse = 99;
-    r->scratch[2 * r->n] = 1234;
-    normaliser->apply(r->s, r->n, arg, sink, &kernel, r->p, r->keep, r->scratch, &r->lse);
-    cr_assert(r->scratch[2 * r->n] == 1234, "%s wrote beyond its scratch", name);
-    if (!normaliser->has_lse)
-        cr_assert(r->lse == 99, "%s has no lse but wrote one", name);
+    cr_assert(!x.spread || x.may_spread, "%s spreads unasked", name);
+    for (int64_t j = 0; x.spread && j < r->n; j++)
+        if (!(s[j] < 0)) {
+            r->p[j] = s[j];
+            r->keep[j] = 1;
+            m--;
+        }
+    cr_assert(!x.spread || m == 0, "%s miscounts by %lld", name, (long long)m);
+    for (int64_t i = 0; i < m; i++) {
+        int64_t j = m == r->n ? i : at[i];
+        cr_assert(j >= 0 && j < r->n && !r->keep[j], "%s: key %lld listed", name, (long long)j);
+        r->p[j] = weight[i];
+        r->keep[j] = 1;
+    }
 }
 
 /* Exponentials that are floats. x = s - shift is rounded, which exp makes |x| u, and exp itself errs by 1 ulp = 2 u. In the
@@ -182,6 +274,29 @@ Test(normalise, topp)
     }
 }
 
+/* Rows long enough for a sample to bracket the cut, and for lists to be shortened on the way. */
+Test(normalise, long_rows)
+{
+    static const double few[] = {0.01, 0.1, 0.5, 0.97};
+    row r;
+    state = 18;
+    for (int i = 0; i < 60; i++) {
+        float sink = some_sink();
+        double share = few[i % 4];
+        int64_t k;
+        fill(&r, 500 + (int64_t)((MOST - 500) * uniform()), (enum kind)(i % KINDS));
+        if (i % 3 == 0) /* what no sample sees */
+            r.s[r.n / 3] = 30;
+        k = 1 + (int64_t)(share * (double)r.n);
+        apply(&r, "topk", (double)k, 0, sink);
+        ref_topk(r.s, r.n, k, sink, &r.ref);
+        same_row(&r, "topk");
+        apply(&r, "topp", share, 0, sink);
+        ref_topp(r.s, r.n, share, sink, &r.ref);
+        same_row(&r, "topp");
+    }
+}
+
 Test(normalise, topp_keeps_the_crossing_key)
 {
     row r;
@@ -253,6 +368,21 @@ Test(normalise, sparse_maps)
         check_sparse(&r, "sparsemax", 0, 2);
         check_sparse(&r, "entmax15", 0, 1.5);
         check_sparse(&r, "entmax", alpha, alpha);
+    }
+}
+
+Test(normalise, long_sparse_rows)
+{
+    row r;
+    state = 19;
+    for (int i = 0; i < 24; i++) {
+        fill(&r, 500 + (int64_t)((MOST - 500) * uniform()), (enum kind)(i % KINDS));
+        for (int64_t j = 0; j < r.n; j++)
+            r.s[j] *= i % 2 ? 0.2f : 1;
+        if (i % 3 == 0) /* what no sample sees */
+            r.s[r.n / 3] = r.s[0] + 0.5f;
+        check_sparse(&r, "sparsemax", 0, 2);
+        check_sparse(&r, "entmax15", 0, 1.5);
     }
 }
 
@@ -423,13 +553,13 @@ Test(normalise, scores_that_are_no_numbers)
 }
 
 /* Long rows in every order: the selection must neither stop short nor take quadratic time. */
-Test(normalise, long_rows, .timeout = 60)
+Test(normalise, very_long_rows, .timeout = 60)
 {
     const int64_t n = 100000;
-    float *s = malloc((size_t)n * sizeof *s), *p = malloc((size_t)n * sizeof *p);
-    float *scratch = malloc(2 * (size_t)n * sizeof *scratch), lse;
-    uint8_t *keep = malloc((size_t)n);
-    cr_assert(s && p && scratch && keep);
+    float *s = malloc((size_t)n * sizeof *s), *p = malloc((size_t)(n + FVK_SIFT_ROOM) * sizeof *p);
+    void *scratch = malloc(fv_normalise_scratch(n));
+    int32_t *at = malloc((size_t)(n + FVK_SIFT_ROOM) * sizeof *at);
+    cr_assert(s && p && scratch && at);
     state = 25;
     for (int order = 0; order < 5; order++) {
         for (int64_t j = 0; j < n; j++)
@@ -444,17 +574,15 @@ Test(normalise, long_rows, .timeout = 60)
                                    : strcmp(row->name, "entmax") == 0 ? 1.5
                                                                       : 1000,
                                    0};
-            int64_t kept = 0;
-            row->apply(s, n, arg, -INFINITY, &kernel, p, keep, scratch, &lse);
-            for (int64_t j = 0; j < n; j++)
-                kept += keep[j];
+            fv_scores x = {.s = s, .n = n, .arg = arg, .sink = -INFINITY, .kernel = &kernel, .scratch = scratch, .p = p, .at = at};
+            int64_t kept = fv_normalise(row, &x);
             if (strcmp(row->name, "topk") == 0 || strcmp(row->name, "localv") == 0)
                 cr_assert(kept == 1000, "%s keeps %lld", row->name, (long long)kept);
             if (strcmp(row->name, "topp") == 0 && order == 2)
                 cr_assert(kept == n / 2, "topp keeps %lld", (long long)kept);
         }
     }
-    free(s), free(p), free(scratch), free(keep);
+    free(s), free(p), free(scratch), free(at);
 }
 
 Test(normalise, table)

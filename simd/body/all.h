@@ -7,6 +7,7 @@
 #include "body/pv.h"
 #include "body/edit.h"
 #include "body/row.h"
+#include "body/sift.h"
 #include "body/peak.h"
 
 #define FV_T float

@@ -1,12 +1,47 @@
-/* Passes over one row of scores for the normalisers: accurate exponentials (SLEEF's, 1 ulp) and counting. */
-void FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
+/* Passes over one row of scores for the normalisers: exponentials, counting and the range. */
+
+/* exp of x - c, roughly 1 ulp: by exp2 of y log2 e = n + f, f to its last bit: with the product's low part where there is an
+   fma, else by taking n ln 2 from y in two parts, the first of which is exact. Below -88, which is less than a normal
+   float, the result is 0. */
+FV_INLINE vf row_exp(vf x, vf c)
+{
+    vf y = v_max(v_set1(-88.0f), v_sub(x, c)), t = v_mul(y, v_set1((float)FVK_LOG2E)), n = v_round(t), f;
+#if V_HAS_FMA
+    f = v_fma(y, v_set1((float)FVK_LOG2E), v_sub(v_zero(), n));
+    f = v_fma(y, v_set1((float)(FVK_LOG2E - (double)(float)FVK_LOG2E)), f);
+#else
+    f = v_sub(y, v_mul(n, v_set1(0x1.63p-1f)));
+    f = v_sub(f, v_mul(n, v_set1((float)(FVK_LN2 - 0x1.63p-1))));
+    f = v_mul(f, v_set1((float)FVK_LOG2E));
+#endif
+    return v_exp2_scale(t, v_exp2_part(f), n);
+}
+
+double FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
 {
     const vf c = v_set1(shift);
+    vd sum[V_PARTS];
+    double all = 0;
     int64_t j = 0;
-    for (; j + VL <= n; j += VL)
-        v_store(y + j, v_exp(v_sub(v_load(x + j), c)));
-    if (j < n)
-        v_store_n(y + j, v_exp(v_sub(v_load_n(x + j, (int)(n - j)), c)), (int)(n - j));
+    for (int i = 0; i < V_PARTS; i++)
+        sum[i] = v_dset1(0);
+    for (; j + VL <= n; j += VL) {
+        vf e = row_exp(v_load(x + j), c);
+        v_store(y + j, e);
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            sum[i] = sum[i] + v_part(e, i);
+    }
+    if (j < n) {
+        vf e = row_exp(v_load_n(x + j, (int)(n - j)), c);
+        v_store_n(y + j, e, (int)(n - j));
+        e = v_select(v_mask((1u << (n - j)) - 1), e, v_zero());
+        for (int i = 0; i < V_PARTS; i++)
+            sum[i] = sum[i] + v_part(e, i);
+    }
+    for (int i = 0; i < V_PARTS; i++)
+        all += v_dsum(sum[i]);
+    return all;
 }
 
 /* Each lane counts in a float, exact up to 2^24; blocks of 2^20 vectors keep far below. Two chains of additions. */
@@ -28,26 +63,35 @@ int64_t FVK(count_f32)(const float *x, int64_t n, float t)
     return count;
 }
 
-/* x - x is 0 for finite x and NaN else, so its sum tells. max(x, a) with the accumulator second passes over NaN. */
+/* x - x is 0 for finite x and NaN else, so its sum tells. max(x, a) with the accumulator second passes over NaN. Two
+   chains of each, for a maximum takes as long as four other instructions. */
 int FVK(range_f32)(const float *x, int64_t n, float *least, float *most)
 {
-    vf low = v_set1(INFINITY), high = v_set1(-INFINITY), odd = v_zero();
+    vf low[2], high[2], odd[2];
     float a = INFINITY, b = -INFINITY, rest = 0;
     int64_t j = 0;
-    for (; j + VL <= n; j += VL) {
-        vf y = v_load(x + j);
-        high = v_max(y, high);
-        low = v_select(v_lt(y, low), y, low);
-        odd = v_add(odd, v_sub(y, y));
+    for (int i = 0; i < 2; i++) {
+        low[i] = v_set1(INFINITY);
+        high[i] = v_set1(-INFINITY);
+        odd[i] = v_zero();
     }
+    for (; j + 2 * VL <= n; j += 2 * VL)
+        FV_UNROLL
+        for (int i = 0; i < 2; i++) {
+            vf y = v_load(x + j + i * VL);
+            high[i] = v_max(y, high[i]);
+            low[i] = v_select(v_lt(y, low[i]), y, low[i]);
+            odd[i] = v_add(odd[i], v_sub(y, y));
+        }
     for (; j < n; j++) {
         a = x[j] < a ? x[j] : a;
         b = x[j] > b ? x[j] : b;
         rest += x[j] - x[j];
     }
-    rest += v_sum(odd);
-    high = v_max(high, v_set1(b));
-    *most = v_largest(high);
-    *least = -v_largest(v_sub(v_zero(), v_select(v_lt(v_set1(a), low), v_set1(a), low)));
+    rest += v_sum(v_add(odd[0], odd[1]));
+    high[0] = v_max(high[0], v_max(high[1], v_set1(b)));
+    low[0] = v_select(v_lt(low[1], low[0]), low[1], low[0]);
+    *most = v_largest(high[0]);
+    *least = -v_largest(v_sub(v_zero(), v_select(v_lt(v_set1(a), low[0]), v_set1(a), low[0])));
     return rest == 0;
 }

@@ -82,6 +82,28 @@ static inline float v_largest(vf x)
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+static inline uint32_t v_bits(vm m) { return (uint32_t)_mm256_movemask_ps(m); }
+typedef __m256d vd;
+enum { V_PARTS = 2 };
+static inline vd v_dset1(double x) { return _mm256_set1_pd(x); }
+static inline vd v_part(vf x, int part)
+{
+    return _mm256_cvtps_pd(part ? _mm256_extractf128_ps(x, 1) : _mm256_castps256_ps128(x));
+}
+static inline vf v_join(const vd part[V_PARTS])
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(part[0])), _mm256_cvtpd_ps(part[1]), 1);
+}
+static inline vd v_dmax(vd a, vd b) { return _mm256_max_pd(a, b); }
+static inline vd v_dstep(vd a)
+{
+    return _mm256_and_pd(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ), _mm256_set1_pd(1));
+}
+static inline double v_dsum(vd x)
+{
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
 static inline vf v_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf v_exp2_scale(vf x, vf p, vf n)
 {

@@ -64,6 +64,35 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
 }
 static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
+static inline uint32_t v_bits(vm m) { return m; }
+#define V_HAS_PACK 1
+static inline vm v_nlt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+static inline vm v_and(vm a, vm b) { return _kand_mask16(a, b); }
+/* Not by a compressing store: that one is microcode on Zen 4. */
+static inline int v_pack(vm m, vf x, int32_t first, float *y, int32_t *at)
+{
+    __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    _mm512_storeu_ps(y, _mm512_maskz_compress_ps(m, x));
+    _mm512_storeu_si512(at, _mm512_maskz_compress_epi32(m, _mm512_add_epi32(_mm512_set1_epi32(first), lane)));
+    return __builtin_popcount(m);
+}
+typedef __m512d vd;
+enum { V_PARTS = 2 };
+static inline vd v_dset1(double x) { return _mm512_set1_pd(x); }
+static inline vd v_part(vf x, int part)
+{
+    return _mm512_cvtps_pd(part ? _mm512_extractf32x8_ps(x, 1) : _mm512_castps512_ps256(x));
+}
+static inline vf v_join(const vd part[V_PARTS])
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(part[0])), _mm512_cvtpd_ps(part[1]), 1);
+}
+static inline vd v_dmax(vd a, vd b) { return _mm512_max_pd(a, b); }
+static inline vd v_dstep(vd a)
+{
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ), _mm512_set1_pd(1));
+}
+static inline double v_dsum(vd x) { return _mm512_reduce_add_pd(x); }
 /* The two ends of exp2, see vec/README. */
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, 8); }
 /* Lanes below -126 are masked out, not computed: an underflowing vscalef costs a hundred cycles. */

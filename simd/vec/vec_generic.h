@@ -73,6 +73,26 @@ static inline float v_largest(vf x)
     float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
     return a > b ? a : b;
 }
+static inline uint32_t v_bits(vm m)
+{
+    return (uint32_t)((m[0] & 1) | (m[1] & 2) | (m[2] & 4) | (m[3] & 8));
+}
+typedef double vd __attribute__((vector_size(16)));
+typedef int64_t vdm __attribute__((vector_size(16)));
+enum { V_PARTS = 2 };
+static inline vd v_dset1(double x) { return (vd){x, x}; }
+static inline vd v_part(vf x, int part) { return (vd){(double)x[2 * part], (double)x[2 * part + 1]}; }
+static inline vf v_join(const vd part[V_PARTS])
+{
+    return (vf){(float)part[0][0], (float)part[0][1], (float)part[1][0], (float)part[1][1]};
+}
+static inline vd v_dmax(vd a, vd b)
+{
+    vdm m = a > b;
+    return (vd)(((vdm)a & m) | ((vdm)b & ~m));
+}
+static inline vd v_dstep(vd a) { return (vd)((vdm)(a > v_dset1(0)) & (vdm)v_dset1(1)); }
+static inline double v_dsum(vd x) { return x[0] + x[1]; }
 static inline vf v_round(vf x)
 {
     const vf magic = v_set1(12582912.0f); /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */

@@ -72,6 +72,23 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
 }
 static inline float v_sum(vf x) { return vaddvq_f32(x); }
 static inline float v_largest(vf x) { return vmaxvq_f32(x); }
+static inline uint32_t v_bits(vm m)
+{
+    static const uint32_t bit[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
+typedef float64x2_t vd;
+enum { V_PARTS = 2 };
+static inline vd v_dset1(double x) { return vdupq_n_f64(x); }
+static inline vd v_part(vf x, int part) { return part ? vcvt_high_f64_f32(x) : vcvt_f64_f32(vget_low_f32(x)); }
+static inline vf v_join(const vd part[V_PARTS]) { return vcvt_high_f32_f64(vcvt_f32_f64(part[0]), part[1]); }
+static inline vd v_dmax(vd a, vd b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+static inline vd v_dstep(vd a)
+{
+    uint64x2_t one = vreinterpretq_u64_f64(vdupq_n_f64(1));
+    return vreinterpretq_f64_u64(vandq_u64(vcgtq_f64(a, vdupq_n_f64(0)), one));
+}
+static inline double v_dsum(vd x) { return vaddvq_f64(x); }
 static inline vf v_round(vf x) { return vrndnq_f32(x); }
 static inline vf v_exp2_scale(vf x, vf p, vf n)
 {

@@ -42,6 +42,19 @@ static inline vf v_load_bf16_n(const uint16_t *p, int n) { return n > 0 ? half_f
 static inline vf v_load_f16_n(const uint16_t *p, int n) { return n > 0 ? half_from_f16(*p) : 0; }
 static inline float v_sum(vf x) { return x; }
 static inline float v_largest(vf x) { return x; }
+static inline uint32_t v_bits(vm m) { return (uint32_t)m; }
+typedef double vd;
+enum { V_PARTS = 1 };
+static inline vd v_dset1(double x) { return x; }
+static inline vd v_part(vf x, int part)
+{
+    (void)part;
+    return (double)x;
+}
+static inline vf v_join(const vd part[V_PARTS]) { return (float)part[0]; }
+static inline vd v_dmax(vd a, vd b) { return a > b ? a : b; }
+static inline vd v_dstep(vd a) { return a > 0; }
+static inline double v_dsum(vd x) { return x; }
 static inline vf v_round(vf x)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */

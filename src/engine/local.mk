@@ -50,6 +50,8 @@ libengine_la_SOURCES = \
 	src/engine/drive/pruned.c \
 	src/engine/drive/rows.c \
 	src/engine/drive/scratch.h \
+	src/engine/drive/select.c \
+	src/engine/drive/select.h \
 	src/engine/drive/work.c \
 	src/engine/drive/work.h \
 	src/engine/pattern/algebra.c \

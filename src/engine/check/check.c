@@ -31,6 +31,13 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_EXP] = fv_case_exp,
     [FVK_COUNT] = fv_case_count,
     [FVK_RANGE] = fv_case_range,
+    [FVK_SIFT] = fv_case_sift,
+    [FVK_MASS] = fv_case_mass,
+    [FVK_SCALE] = fv_case_scale,
+    [FVK_VEIL] = fv_case_veil,
+    [FVK_KEPT] = fv_case_kept,
+    [FVK_MOMENTS] = fv_case_moments,
+    [FVK_RAMP] = fv_case_ramp,
     [FVK_PEAK] = fv_case_peak,
     [FVK_READ] = fv_case_read,
 };

@@ -469,3 +469,39 @@ void fv_case_edit(fv_case *c)
 {
     fv_case_edit_block(c, c->row->lanes);
 }
+
+/* ------------------------------------------------------------------ kept */
+
+static void call_kept(fv_case *c)
+{
+    ((fvk_kept_fn *)c->fn)(c->p, c->nk, c->rows);
+}
+
+void fv_case_kept(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    fv_want *want = c->memory->want;
+    uint32_t *rows = (uint32_t *)c->memory->q;
+    c->nk = fv_draw_keys(c);
+    c->p = fv_case_floats(c, "p", (size_t)c->nk * lanes);
+    c->rows = (uint32_t *)fv_case_floats(c, "rows", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        rows[j] = 0;
+        for (int i = 0; i < lanes; i++) {
+            int kept = fv_draw_once_in(c, 2);
+            float x = kept ? (fv_draw_once_in(c, 20) ? NAN : (float)fv_draw_int(c, 0, 3)) : FVK_DROPPED;
+            c->p[j * lanes + i] = x;
+            want[j * lanes + i] = (fv_want){kept ? (double)x : 0, FV_EXACT};
+            rows[j] |= (uint32_t)kept << i;
+        }
+    }
+    c->call = call_kept;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++) {
+        for (int i = 0; i < lanes; i++)
+            fv_case_expect(c, "p", j, i, c->p[j * lanes + i], want[j * lanes + i]);
+        if (((c->rows[j] ^ rows[j]) & (uint32_t)((1ull << lanes) - 1)) != 0)
+            fv_case_fail(c, "rows[%d] = %x, want %x", j, c->rows[j], rows[j]);
+    }
+}

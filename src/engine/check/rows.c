@@ -194,28 +194,41 @@ void fv_case_row_edit(fv_case *c)
     fv_case_edit_block(c, 1);
 }
 
+/* A sum of at most 3000 terms in double, whose absolute values add up to `size`. */
+static void expect_sum(fv_case *c, const char *name, double got, double want, double size)
+{
+    if (isfinite(want) ? !(fabs(got - want) <= 3000 * 0x1p-53 * size) : !(got == want || (isnan(got) && isnan(want))))
+        fv_case_fail(c, "%s = %.17g, want %.17g", name, got, want);
+}
+
 static void call_exp(fv_case *c)
 {
-    ((fvk_exp_fn *)c->fn)(c->s, c->nk, c->shift, c->p);
+    c->result = ((fvk_exp_fn *)c->fn)(c->s, c->nk, c->shift, c->p);
 }
 
 /* In place, or from one array to another. */
 void fv_case_exp(fv_case *c)
 {
     fv_want *want = c->memory->want;
+    double sum = 0;
     c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
     c->shift = (float)fv_draw_real(c, -20, 20);
     c->s = fv_case_floats(c, "x", (size_t)c->nk);
     c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
     for (int j = 0; j < c->nk; j++) {
         c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 100) ? fmin(fv_draw_score(c), 60) : fv_draw_poison(c));
+        if (c->s[j] == INFINITY)
+            c->s[j] = NAN;
         want[j] = fv_ref_exp((double)c->s[j], (double)c->shift);
     }
     c->call = call_exp;
     if (!fv_case_run(c))
         return;
-    for (int j = 0; j < c->nk; j++)
+    for (int j = 0; j < c->nk; j++) {
         fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
+        sum += (double)c->p[j];
+    }
+    expect_sum(c, "sum", c->result, sum, sum);
 }
 
 static void call_count(fv_case *c)
@@ -264,6 +277,219 @@ void fv_case_range(fv_case *c)
         fv_case_fail(c, "range says %g to all finite, want %d", c->result, finite);
     if (c->p[0] != least || c->p[1] != most)
         fv_case_fail(c, "range %g..%g, want %g..%g", (double)c->p[0], (double)c->p[1], (double)least, (double)most);
+}
+
+/* ------------------------------------------------------------------ choosing */
+
+static void draw_scores(fv_case *c)
+{
+    c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
+    c->s = fv_case_floats(c, "x", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++)
+        c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 50) ? fv_draw_score(c) : fv_draw_poison(c));
+}
+
+/* One of the scores, something between, or beyond all. */
+static float draw_bound(fv_case *c)
+{
+    float x = fv_draw_once_in(c, 2) ? c->s[fv_draw_int(c, 0, c->nk - 1)] : (float)fv_draw_score(c);
+    return isnan(x) ? 0 : fv_draw_once_in(c, 8) ? copysignf(INFINITY, x) : x;
+}
+
+static void call_sift(fv_case *c)
+{
+    c->result = (double)((fvk_sift_fn *)c->fn)(c->s, c->nk, c->shift, c->scale, c->p, (int32_t *)c->rows);
+}
+
+/* To other arrays, or in place. */
+void fv_case_sift(fv_case *c)
+{
+    float *before = (float *)c->memory->p;
+    int m = 0, in_place = fv_draw_once_in(c, 3);
+    draw_scores(c);
+    c->shift = draw_bound(c);
+    c->scale = fv_draw_once_in(c, 2) ? INFINITY : draw_bound(c);
+    memcpy(before, c->s, (size_t)c->nk * sizeof *before);
+    for (int j = 0; j < c->nk; j++)
+        m += !(before[j] < c->shift) && !(before[j] > c->scale);
+    if (in_place) {
+        c->s = fv_case_floats(c, "y", (size_t)c->nk + FVK_SIFT_ROOM);
+        memcpy(c->s, before, (size_t)c->nk * sizeof *before);
+    }
+    c->p = in_place ? c->s : fv_case_floats(c, "y", (size_t)m + FVK_SIFT_ROOM);
+    c->rows = (uint32_t *)fv_case_floats(c, "at", (size_t)m + FVK_SIFT_ROOM);
+    c->call = call_sift;
+    if (!fv_case_run(c))
+        return;
+    if (c->result != (double)m)
+        fv_case_fail(c, "sift finds %.0f, want %d in %g..%g", c->result, m, (double)c->shift, (double)c->scale);
+    m = 0;
+    for (int j = 0; j < c->nk && (double)m < c->result; j++) {
+        if (before[j] < c->shift || before[j] > c->scale)
+            continue;
+        if ((int)c->rows[m] != j)
+            fv_case_fail(c, "at[%d] = %d, want %d", m, (int)c->rows[m], j);
+        fv_case_expect(c, "y", m, -1, c->p[m], (fv_want){(double)before[j], FV_EXACT});
+        m++;
+    }
+}
+
+static void call_mass(fv_case *c)
+{
+    int64_t count;
+    c->result = ((fvk_mass_fn *)c->fn)(c->s, c->p, c->nk, c->shift, &count);
+    c->work = (uint64_t)count;
+}
+
+void fv_case_mass(fv_case *c)
+{
+    double want = 0;
+    uint64_t count = 0;
+    draw_scores(c);
+    c->shift = draw_bound(c);
+    c->p = fv_case_floats(c, "w", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        c->p[j] = (float)fv_draw_real(c, 0, 1);
+        want += c->s[j] > c->shift ? (double)c->p[j] : 0;
+        count += c->s[j] > c->shift;
+    }
+    c->call = call_mass;
+    if (!fv_case_run(c))
+        return;
+    if (c->work != count)
+        fv_case_fail(c, "mass counts %lld, want %lld above %g", (long long)c->work, (long long)count, (double)c->shift);
+    expect_sum(c, "mass", c->result, want, want);
+}
+
+static void call_scale(fv_case *c)
+{
+    ((fvk_scale_fn *)c->fn)(c->s, c->nk, (double)c->scale + (double)c->shift, c->p);
+}
+
+void fv_case_scale(fv_case *c)
+{
+    fv_want *want = c->memory->want;
+    draw_scores(c);
+    c->scale = (float)fv_draw_real(c, -2, 2);
+    c->shift = c->scale * (float)fv_draw_real(c, -0x1p-25, 0x1p-25); /* the part that a float does not hold */
+    for (int j = 0; j < c->nk; j++) {
+        double x;
+        if (isinf(c->s[j]))
+            c->s[j] = NAN;
+        x = (double)c->s[j] * ((double)c->scale + (double)c->shift);
+        want[j] = (fv_want){x, 0x1.02p-23 * fabs(x)};
+    }
+    c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
+    c->call = call_scale;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++)
+        fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
+}
+
+static void call_veil(fv_case *c)
+{
+    int64_t count;
+    c->result = ((fvk_veil_fn *)c->fn)(c->s, c->p, c->nk, c->shift, c->o, &count);
+    c->work = (uint64_t)count;
+}
+
+void fv_case_veil(fv_case *c)
+{
+    fv_want *want = c->memory->want;
+    double sum = 0;
+    uint64_t count = 0;
+    draw_scores(c);
+    c->shift = draw_bound(c);
+    c->p = fv_case_floats(c, "e", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        int under = c->s[j] < c->shift;
+        c->p[j] = (float)fv_draw_real(c, 0, 1);
+        want[j] = (fv_want){under ? (double)FVK_DROPPED : (double)c->p[j], FV_EXACT};
+        sum += under ? 0 : (double)c->p[j];
+        count += !under;
+    }
+    c->o = fv_draw_once_in(c, 3) ? c->s : fv_draw_once_in(c, 2) ? c->p : fv_case_floats(c, "y", (size_t)c->nk);
+    c->call = call_veil;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++)
+        fv_case_expect(c, "y", j, -1, c->o[j], want[j]);
+    if (c->work != count)
+        fv_case_fail(c, "veil counts %lld, want %lld", (long long)c->work, (long long)count);
+    expect_sum(c, "sum", c->result, sum, sum);
+}
+
+/* Scores, and a ramp that a part of them exceeds; its parameters in c->o as floats, exact. */
+static fvk_ramp draw_ramp(fv_case *c)
+{
+    fvk_ramp ramp;
+    c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
+    c->s = fv_case_floats(c, "x", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++)
+        c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 50) ? fv_draw_score(c) : -INFINITY);
+    ramp.shift = (double)c->s[fv_draw_int(c, 0, c->nk - 1)];
+    ramp.shift = isfinite(ramp.shift) ? ramp.shift : 1;
+    ramp.slope = fv_draw_once_in(c, 2) ? 1 : 0.5;
+    ramp.tau = (double)(float)fv_draw_real(c, -1, 0);
+    c->o = fv_case_floats(c, "ramp", 3);
+    c->o[0] = (float)ramp.shift;
+    c->o[1] = (float)ramp.slope;
+    c->o[2] = (float)ramp.tau;
+    return ramp;
+}
+
+static double over(float x, const fvk_ramp *ramp)
+{
+    return fmax(((double)x - ramp->shift) * ramp->slope - ramp->tau, 0);
+}
+
+static void call_moments(fv_case *c)
+{
+    const fvk_ramp ramp = {(double)c->o[0], (double)c->o[1], (double)c->o[2]};
+    ((fvk_moments_fn *)c->fn)(c->s, c->nk, &ramp, c->memory->q);
+}
+
+void fv_case_moments(fv_case *c)
+{
+    static const char *const names[3] = {"count", "sum", "squares"};
+    const fvk_ramp ramp = draw_ramp(c);
+    double want[3] = {0, 0, 0};
+    for (int j = 0; j < c->nk; j++) {
+        double r = over(c->s[j], &ramp);
+        want[0] += r > 0;
+        want[1] += r;
+        want[2] += r * r;
+    }
+    c->call = call_moments;
+    if (!fv_case_run(c))
+        return;
+    for (int i = 0; i < 3; i++)
+        expect_sum(c, names[i], c->memory->q[i], want[i], i ? want[i] : 0);
+}
+
+static void call_ramp(fv_case *c)
+{
+    const fvk_ramp ramp = {(double)c->o[0], (double)c->o[1], (double)c->o[2]};
+    ((fvk_ramp_fn *)c->fn)(c->s, c->nk, &ramp, (int)c->work, c->p);
+}
+
+void fv_case_ramp(fv_case *c)
+{
+    fv_want *want = c->memory->want;
+    const fvk_ramp ramp = draw_ramp(c);
+    c->work = (uint64_t)fv_draw_int(c, 0, 1);
+    c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        double r = over(c->s[j], &ramp);
+        r = c->work ? r * r : r;
+        want[j] = (fv_want){r, 0x1p-23 * r};
+    }
+    c->call = call_ramp;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < c->nk; j++)
+        fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
 }
 
 /* ------------------------------------------------------------------ measuring */

@@ -1,13 +1,12 @@
 /* Normalisers of whole rows of scores: what replaces the online softmax in the pruned variants.
 
    Promises
-   - Sums and thresholds are in double. Exponentials of a row are floats of 1 ulp, by the kernel that the caller names;
-     those that decide a threshold or a support are in double.
-   - Nothing is allocated. Selection by count is a bisection, by mass a quickselect over the caller's scratch; of equal
-     scores the lower key wins.
+   - Sums and thresholds are in double. Exponentials of a row are floats of 1 ulp, by the kernel that the caller names.
+   - Nothing is allocated. Of equal scores the lower key wins.
+   - Passes over a whole row are kernels; what is done number by number is done to candidates that a kernel has sifted.
    - Softmax rules: a NaN or +infinity among the scores makes the whole row NaN (every key kept), as softmax would.
      relu and sigmoid have no row state, so there a NaN stays with its key.
-   - A row whose scores are all -infinity has no mass: p = 0, nothing kept, lse = -infinity.
+   - A row whose scores are all -infinity has no mass: nothing kept, lse = -infinity.
 
    Definitions, s one row of n visible scores, Z = sum_j exp(s_j), sink adds exp(sink) to the denominators:
    topk      k largest, softmax over them [Zhao 2019, 1912.11637; Gupta 2021, 2106.06899]
@@ -17,195 +16,77 @@
    sparsemax, entmax [Martins 2016, 1602.02068; Peters 2019, 1905.05702]
    relu      max(s, 0) / n^power [Wortsman 2023, 2309.08586]
    sigmoid   1 / (1 + exp(-s - bias)) [Ramapuram 2024, 2409.04431] */
-#include "drive/normalise.h"
+#include "drive/select.h"
 
 #include <math.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------ whole rows */
 
-/* Largest score, and the smallest in *least (may be NULL); NaN when the row holds NaN or +infinity. */
-static double row_max(const float *s, int64_t n, const fv_row_kernels *kernel, float *least)
+/* Sets max and least; returns 1 when the row is neither without mass nor spoilt by a NaN or +infinity. */
+static int find_range(fv_scores *r)
 {
-    float low, high;
-    int finite = kernel->range(s, n, &low, &high);
-    if (least)
-        *least = low;
-    for (int64_t j = 0; !finite && j < n; j++)
-        if (!(s[j] < INFINITY))
-            return NAN;
-    return high;
+    int finite = r->kernel->range(r->s, r->n, &r->least, &r->max);
+    for (int64_t j = 0; !finite && j < r->n; j++)
+        if (isnan(r->s[j]))
+            r->max = NAN;
+    return isfinite(r->max) != 0;
 }
 
-/* Writes the answer of a row that has no finite maximum and returns 1; else returns 0. */
-static int degenerate(double max, int64_t n, float *p, uint8_t *keep, float *lse)
+/* The answer of a row that has no finite maximum. */
+static int64_t degenerate(fv_scores *r)
 {
-    if (isfinite(max))
+    if (r->max == -INFINITY) {
+        r->lse = -INFINITY;
         return 0;
-    for (int64_t j = 0; j < n; j++)
-        p[j] = isnan(max) ? NAN : 0;
-    memset(keep, isnan(max) ? 1 : 0, (size_t)n);
-    if (lse)
-        *lse = (float)max;
-    return 1;
-}
-
-/* Sum of n floats in double; independent chains of additions. */
-static double sum_of(const float *x, int64_t n)
-{
-    double part[4] = {0, 0, 0, 0}, rest = 0;
-    int64_t j = 0;
-    for (; j + 4 <= n; j += 4)
-        for (int i = 0; i < 4; i++)
-            part[i] += x[j + i];
-    for (; j < n; j++)
-        rest += x[j];
-    return rest + (part[0] + part[1]) + (part[2] + part[3]);
-}
-
-/* Mass of the whole row without the sink, in units of exp(max). p is scratch. */
-static double row_mass(const float *s, int64_t n, double max, const fv_row_kernels *kernel, float *p)
-{
-    kernel->exps(s, n, (float)max, p);
-    return sum_of(p, n);
-}
-
-/* Softmax weights for the keys whose keep is set; the denominator is over these (renorm) or over all keys, and over the
-   sink. top is the largest score that counts. scratch: n + 1 floats. */
-static void softmax(const float *s, int64_t n, double top, float sink, const fv_row_kernels *kernel, int renorm,
-                    const uint8_t *keep, float *p, float *scratch, float *lse)
-{
-    double max = sink > top ? sink : top, scale, sum = isinf(sink) ? 0 : exp(sink - max);
-    int64_t m = 0;
-    if (!renorm)
-        sum += row_mass(s, n, max, kernel, p);
-    for (int64_t j = 0; j < n; j++) { /* the kept ones side by side */
-        scratch[m] = s[j];
-        m += keep[j];
     }
-    kernel->exps(scratch, m, (float)max, scratch);
-    if (renorm)
-        sum += sum_of(scratch, m);
-    scale = 1 / sum;
-    scratch[m] = 0;
-    m = 0;
-    for (int64_t j = 0; j < n; j++) {
-        p[j] = keep[j] ? (float)(scratch[m] * scale) : 0;
-        m += keep[j];
-    }
-    if (lse)
-        *lse = (float)(max + log(sum));
+    r->lse = NAN;
+    for (int64_t j = 0; j < r->n; j++)
+        r->p[j] = NAN;
+    return r->n;
 }
 
-/* ------------------------------------------------------------------ selection */
-
-static void swap(float *a, float *b)
+static int64_t keep_all(fv_scores *r)
 {
-    float t = *a;
-    *a = *b;
-    *b = t;
+    memcpy(r->p, r->s, (size_t)r->n * sizeof *r->p);
+    return r->n;
 }
 
-/* A place in [lo, hi), drawn; the same calls give the same places. */
-static int64_t drawn(uint64_t *state, int64_t lo, int64_t hi)
+/* Least float that is not below x, and the largest that is not above. */
+static float float_above(double x)
 {
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's MMIX generator */
-    return lo + (int64_t)((*state >> 33) % (uint64_t)(hi - lo));
+    float y = (float)x;
+    return (double)y < x ? nextafterf(y, INFINITY) : y;
 }
 
-/* Splits v[lo..hi) into scores above, equal to and below a pivot (descending); v[*eq..*lt) are the equal ones. The
-   pivot is the median of three drawn scores: fixed places would make rows with a regular shape (rising and falling,
-   say) quadratic. */
-static void split(float *v, int64_t lo, int64_t hi, uint64_t *state, int64_t *eq, int64_t *lt)
+static float float_below(double x)
 {
-    float a = v[drawn(state, lo, hi)], b = v[drawn(state, lo, hi)], c = v[drawn(state, lo, hi)];
-    float pivot = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b));
-    int64_t i = lo;
-    while (i < hi) {
-        if (v[i] > pivot)
-            swap(&v[i++], &v[lo++]);
-        else if (v[i] < pivot)
-            swap(&v[i], &v[--hi]);
-        else
-            i++;
-    }
-    *eq = lo;
-    *lt = hi;
+    float y = (float)x;
+    return (double)y > x ? nextafterf(y, -INFINITY) : y;
 }
 
-/* A set of largest scores: those above `score`, and the first `ties` keys equal to it. */
-typedef struct cut {
-    float score;
-    int64_t ties;
-} cut;
-
-static void keep_cut(const float *s, int64_t n, cut c, uint8_t *keep)
+/* Where exponentials of the result are 1, so that the sink's cannot overflow. */
+static double shift_of(const fv_scores *r)
 {
-    for (int64_t j = 0; j < n; j++) {
-        int equal = s[j] == c.score;
-        keep[j] = (s[j] > c.score) | (equal & (c.ties > 0));
-        c.ties -= equal;
-    }
+    return r->sink > r->max ? (double)r->sink : (double)r->max;
 }
 
-/* Floats in the order of their values as integers, and back: bisection over them is exact and needs at most 32 steps. */
-static int32_t order_of(float x)
+/* The denominator: `mass` of keys in units of exp(shift), and the sink. Sets lse. */
+static double denominator(fv_scores *r, double mass)
 {
-    int32_t bits;
-    memcpy(&bits, &x, 4);
-    return bits < 0 ? INT32_MIN - bits : bits; /* -0 and 0 coincide */
+    double shift = shift_of(r), sum = mass + (isinf(r->sink) ? 0 : exp((double)r->sink - shift));
+    r->lse = (float)(shift + log(sum));
+    return sum;
 }
 
-static float at_order(int32_t order)
+/* Softmax weights in place of the m scores in p. The sum is over these, or over all keys when theirs is given in units of
+   exp(max) (all >= 0). */
+static int64_t softmax(fv_scores *r, int64_t m, double all)
 {
-    int32_t bits = order < 0 ? INT32_MIN - order : order;
-    float x;
-    memcpy(&x, &bits, 4);
-    return x;
-}
-
-/* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed. Counting is a vector pass
-   without branches, and a row fits in L1: five times as fast as a quickselect for rows of a thousand keys. */
-static cut cut_count(const float *s, int64_t n, int64_t k, float least, double max, const fv_row_kernels *kernel)
-{
-    int64_t lo = order_of(least), hi = order_of((float)max), above = 0;
-    while (lo < hi) { /* lo..hi holds the answer; `above` scores exceed hi */
-        int64_t middle = lo + (hi - lo) / 2, count = kernel->count(s, n, at_order((int32_t)middle));
-        if (count < k) {
-            hi = middle;
-            above = count;
-        } else
-            lo = middle + 1;
-    }
-    return (cut){at_order((int32_t)hi), k - above};
-}
-
-/* The fewest largest scores whose sum of exp(s - max) reaches `need`; all of them when rounding lets the sum of all
-   fall short. v: n floats of scratch. */
-static cut cut_mass(const float *s, int64_t n, double max, double need, float *v)
-{
-    int64_t lo = 0, hi = n;
-    uint64_t state = 1;
-    memcpy(v, s, (size_t)n * sizeof *v);
-    while (lo < hi) {
-        int64_t eq, lt;
-        double above = 0, each, count;
-        split(v, lo, hi, &state, &eq, &lt);
-        for (int64_t i = lo; i < eq; i++)
-            above += exp(v[i] - max);
-        if (eq > lo && above >= need) {
-            hi = eq;
-            continue;
-        }
-        need -= above;
-        each = exp(v[eq] - max);
-        count = each > 0 ? ceil(need / each) : INFINITY;
-        if (count <= (double)(lt - eq))
-            return (cut){v[eq], count < 1 ? 1 : (int64_t)count};
-        need -= each * (double)(lt - eq);
-        lo = lt;
-    }
-    return (cut){-INFINITY, n};
+    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, r->p);
+    double sum = denominator(r, all < 0 ? kept : all * exp((double)r->max - shift));
+    r->kernel->scale(r->p, m, 1 / sum, r->p);
+    return m;
 }
 
 static int64_t clip_count(double k, int64_t n)
@@ -213,189 +94,182 @@ static int64_t clip_count(double k, int64_t n)
     return k >= (double)n ? n : (int64_t)k;
 }
 
+/* Exponentials of the row to e, in units of exp(max); returns their sum. */
+static double row_mass(const fv_scores *r, float *e)
+{
+    return r->kernel->exps(r->s, r->n, r->max, e);
+}
+
+/* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
+   places takes longer. e: exponentials, or NULL. */
+static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, double all)
+{
+    double sum, unit = exp((double)r->max - shift_of(r));
+    int64_t kept;
+    if (!r->may_spread || 3 * m < r->n || (double)r->sink > (double)r->max + 50) /* a weight of -1 must not underflow */
+        return softmax(r, fv_cut_list(r, cut), all);
+    if (!e) {
+        row_mass(r, fv_select_parts(r).e);
+        e = fv_select_parts(r).e;
+    }
+    kept = fv_cut_spread(r, cut, e, &sum);
+    sum = denominator(r, (all < 0 ? sum : all) * unit);
+    r->kernel->scale(r->p, r->n, unit / sum, r->s);
+    r->spread = 1;
+    return kept;
+}
+
 /* ------------------------------------------------------------------ pruned softmax */
 
 /* arg[0] k >= 1 */
-static void apply_topk(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_topk(fv_scores *r)
 {
-    float least;
-    double max = row_max(s, n, kernel, &least);
-    if (degenerate(max, n, p, keep, lse))
-        return;
-    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), least, max, kernel), keep);
-    softmax(s, n, max, sink, kernel, 1, keep, p, scratch, lse);
+    int64_t k = clip_count(r->arg[0], r->n);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : softmax(r, keep_all(r), -1);
+}
+
+/* arg[0] k >= 1 */
+static int64_t apply_localv(fv_scores *r)
+{
+    int64_t k = clip_count(r->arg[0], r->n);
+    float *e = fv_select_parts(r).e;
+    double all = row_mass(r, e);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, e, all) : softmax(r, keep_all(r), -1);
 }
 
 /* arg[0] p, 0 < p <= 1 */
-static void apply_topp(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_topp(fv_scores *r)
 {
-    double max = row_max(s, n, kernel, NULL), mass = 0;
-    if (degenerate(max, n, p, keep, lse))
-        return;
-    memset(keep, 1, (size_t)n);
-    if (arg[0] < 1) {
-        mass = row_mass(s, n, max, kernel, p);
-        keep_cut(s, n, cut_mass(s, n, max, arg[0] * mass, scratch), keep);
-    }
-    softmax(s, n, max, sink, kernel, 1, keep, p, scratch, lse);
+    float *e = fv_select_parts(r).e;
+    double all;
+    fv_cut cut;
+    if (r->arg[0] >= 1)
+        return softmax(r, keep_all(r), -1);
+    all = row_mass(r, e);
+    cut = fv_cut_mass(r, e, all, r->arg[0] * all);
+    return softmax_cut(r, cut, cut.candidates < r->n ? 0 : r->kernel->count(r->s, r->n, cut.score), e, -1);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
-static void apply_threshold_rel(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_threshold_rel(fv_scores *r)
 {
-    double max = row_max(s, n, kernel, NULL);
-    if (degenerate(max, n, p, keep, lse))
-        return;
-    for (int64_t j = 0; j < n; j++)
-        keep[j] = s[j] >= max - arg[0];
-    softmax(s, n, max, sink, kernel, arg[1] != 0, keep, p, scratch, lse);
+    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n};
+    float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
+    double all = e ? row_mass(r, e) : -1;
+    return softmax_cut(r, cut, r->kernel->count(r->s, r->n, cut.score), e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
    that no key reaches leaves a row without keys, which as everywhere gives 0 and, renormalised, lse = -infinity. */
-static void apply_threshold_prob(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_threshold_prob(fv_scores *r)
 {
-    double max = row_max(s, n, kernel, NULL), mass = 0;
-    int64_t kept = 0;
-    if (degenerate(max, n, p, keep, lse))
-        return;
-    mass = row_mass(s, n, max, kernel, p);
-    for (int64_t j = 0; j < n; j++) {
-        keep[j] = p[j] >= arg[0] * mass;
-        kept += keep[j];
+    fv_select_scratch x = fv_select_parts(r);
+    double all = row_mass(r, x.e);
+    int64_t m = r->kernel->sift(x.e, r->n, float_above(r->arg[0] * all), INFINITY, x.a, r->at);
+    for (int64_t i = 0; i < m; i++)
+        r->p[i] = r->s[r->at[i]];
+    if (m == 0 && r->arg[1] != 0) {
+        r->lse = -INFINITY;
+        return 0;
     }
-    if (kept == 0 && arg[1] != 0) {
-        memset(p, 0, (size_t)n * sizeof *p);
-        if (lse)
-            *lse = -INFINITY;
-        return;
-    }
-    softmax(s, n, max, sink, kernel, arg[1] != 0, keep, p, scratch, lse);
-}
-
-/* arg[0] k >= 1 */
-static void apply_localv(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
-{
-    float least;
-    double max = row_max(s, n, kernel, &least);
-    if (degenerate(max, n, p, keep, lse))
-        return;
-    keep_cut(s, n, cut_count(s, n, clip_count(arg[0], n), least, max, kernel), keep);
-    softmax(s, n, max, sink, kernel, 0, keep, p, scratch, lse);
+    return softmax(r, m, r->arg[1] != 0 ? -1 : all);
 }
 
 /* ------------------------------------------------------------------ sparse maps onto the simplex */
 
-static void sift(float *v, int64_t root, int64_t n)
+/* p_j = max((s_j - max) slope - tau, 0)^(1 / slope); where it is needed, tau makes the p add up to 1. tau lies between -1
+   and -(1/n)^slope, so that only scores within 1 / slope of the maximum can get a weight. */
+
+/* A step of Newton's on sum r = 1 or sum r^2 = 1: the sum is convex and falls with tau, so that from any tau a step lands
+   where the sum is at least 1, and steps from there approach the solution. sum: from the moments kernel, for a sample divided
+   by the share of the row that it is. */
+static double newton(const double sum[3], int square)
 {
-    for (;;) {
-        int64_t child = 2 * root + 1;
-        if (child >= n)
+    return square ? (sum[2] - 1) / (2 * sum[1]) : (sum[1] - 1) / sum[0];
+}
+
+/* Raises ramp->tau from where the sum is at least `share`. What falls out of the support leaves the m scores: copies go to w
+   and at, both with room for m + FVK_SIFT_ROOM. */
+static void solve(const float *v, int64_t m, int square, double share, const fv_row_kernels *kernel, float *w, int32_t *at,
+                  fvk_ramp *ramp)
+{
+    for (int step = 0; step < 100; step++) {
+        double sum[3], rise;
+        int64_t left;
+        kernel->moments(v, m, ramp, sum);
+        left = (int64_t)sum[0];
+        for (int i = 0; i < 3; i++)
+            sum[i] /= share;
+        rise = newton(sum, square);
+        if (!(rise > 0))
             return;
-        if (child + 1 < n && v[child + 1] < v[child])
-            child++;
-        if (v[root] <= v[child])
+        ramp->tau += rise;
+        if (rise < 0x1p-50)
             return;
-        swap(&v[root], &v[child]);
-        root = child;
-    }
-}
-
-/* Heap sort, largest first: in place, no allocation, n log n at worst. */
-static void sort_descending(float *v, int64_t n)
-{
-    for (int64_t i = n / 2; i-- > 0;)
-        sift(v, i, n);
-    for (int64_t i = n - 1; i > 0; i--) {
-        swap(&v[0], &v[i]);
-        sift(v, 0, i);
-    }
-}
-
-/* Copies the scores within `reach` of the maximum, the only ones that can be in the support; returns their number. */
-static int64_t candidates(const float *s, int64_t n, double max, double reach, float *v)
-{
-    int64_t m = 0;
-    for (int64_t j = 0; j < n; j++)
-        if (s[j] >= max - reach)
-            v[m++] = s[j];
-    return m;
-}
-
-/* p_j = max((s_j - max) * slope - tau, 0)^power, scaled so that it sums to 1 to rounding. */
-static void simplex(const float *s, int64_t n, double max, double slope, double tau, double power, float *p,
-                    uint8_t *keep)
-{
-    double sum = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int64_t j = 0; j < n; j++) {
-            double x = (s[j] - max) * slope - tau;
-            double y = x > 0 ? (power == 1 ? x : power == 2 ? x * x : pow(x, power)) : 0;
-            if (pass == 0) {
-                sum += y;
-            } else {
-                p[j] = (float)(y / sum);
-                keep[j] = y > 0; /* a weight may be too small for a float and still be in the support */
-            }
+        if (left < m / 2 && m > 64) {
+            m = kernel->sift(v, m, float_below(ramp->shift + ramp->tau / ramp->slope), INFINITY, w, at);
+            v = w;
         }
     }
 }
 
-/* tau = (sum over the support of x - 1) / its size, x = s - max. The support is found from above: keys not above the tau of
-   the present set leave it, until none does (Michelot 1986). Each round only raises tau, and a few suffice. */
-static void apply_sparsemax(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+/* A tau to start from, where the sum over the row is likely to be a little more than 1: that of a sample. Never below -1. */
+static double guess(const fv_scores *r, int square, fvk_ramp ramp)
 {
-    double max = row_max(s, n, kernel, NULL), tau = -1;
-    int64_t m, before;
-    (void)arg, (void)sink, (void)kernel, (void)lse;
-    if (degenerate(max, n, p, keep, NULL))
-        return;
-    m = candidates(s, n, max, 1, scratch);
-    do {
-        double sum = 0;
-        for (int64_t j = 0; j < m; j++)
-            sum += scratch[j] - max;
-        tau = (sum - 1) / (double)m;
-        before = m;
-        m = 0;
-        for (int64_t j = 0; j < before; j++) {
-            scratch[m] = scratch[j];
-            m += scratch[j] - max > tau;
-        }
-    } while (m < before);
-    simplex(s, n, max, 1, tau, 1, p, keep);
+    fv_select_scratch x = fv_select_parts(r);
+    int64_t m = fv_select_sample(r->s, r->n, x.a);
+    if (m)
+        solve(x.a, m, square, 1.5 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
+    return ramp.tau;
 }
 
-/* With x = (s - max) / 2 in descending order: mean and sum of squares about it of the first k give tau_k; the support
-   is the largest K with tau_K <= x_(K). The deviations are updated (Welford), never taken as a difference of squares.
-   */
-static void apply_entmax15(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+/* Smallest float with a weight, to the last bit as the ramp kernel decides. */
+static float edge(const fvk_ramp *ramp)
 {
-    double max = row_max(s, n, kernel, NULL), mean = 0, squares = 0, tau = -1;
-    int64_t m;
-    (void)kernel, (void)arg, (void)sink, (void)lse;
-    if (degenerate(max, n, p, keep, NULL))
-        return;
-    m = candidates(s, n, max, 2, scratch);
-    sort_descending(scratch, m);
-    for (int64_t k = 1; k <= m; k++) {
-        double x = (scratch[k - 1] - max) / 2, step = x - mean, delta, t;
-        mean += step / (double)k;
-        squares += step * (x - mean);
-        delta = (1 - squares) / (double)k;
-        t = mean - sqrt(delta > 0 ? delta : 0);
-        if (t > x)
+    float x = float_below(ramp->shift + ramp->tau / ramp->slope), under;
+    while (!(((double)x - ramp->shift) * ramp->slope - ramp->tau > 0))
+        x = nextafterf(x, INFINITY);
+    for (under = nextafterf(x, -INFINITY); ((double)under - ramp->shift) * ramp->slope - ramp->tau > 0;
+         under = nextafterf(x, -INFINITY))
+        x = under;
+    return x;
+}
+
+static int64_t simplex(fv_scores *r, double slope, int square)
+{
+    fv_select_scratch x = fv_select_parts(r);
+    fvk_ramp ramp = {(double)r->max, slope, -1};
+    int64_t m = 0, kept;
+    ramp.tau = guess(r, square, ramp);
+    for (int attempt = 0;; attempt++) {
+        double sum[3], rise;
+        m = r->kernel->sift(r->s, r->n, float_below(ramp.shift + ramp.tau / slope), INFINITY, x.a, x.at);
+        if (ramp.tau == -1)
             break;
-        tau = t;
+        r->kernel->moments(x.a, m, &ramp, sum);
+        rise = newton(sum, square);
+        if (rise >= 0)
+            break;
+        ramp.tau = attempt < 2 && ramp.tau + rise > -1 ? ramp.tau + rise : -1;
     }
-    simplex(s, n, max, 0.5, tau, 2, p, keep);
+    solve(x.a, m, square, 1, r->kernel, x.b, r->at, &ramp);
+    if (m < r->n / 2) {
+        kept = r->kernel->sift(x.a, m, edge(&ramp), INFINITY, r->p, r->at);
+        fv_select_compose(r->at, kept, x.at);
+    } else
+        kept = r->kernel->sift(r->s, r->n, edge(&ramp), INFINITY, r->p, r->at);
+    r->kernel->ramp(r->p, kept, &ramp, square, r->p);
+    return kept;
+}
+
+static int64_t apply_sparsemax(fv_scores *r)
+{
+    return simplex(r, 1, 0);
+}
+
+static int64_t apply_entmax15(fv_scores *r)
+{
+    return simplex(r, 0.5, 1);
 }
 
 /* Sum over the candidates of max(x + t, 0)^power, x = (alpha-1)(s - max). */
@@ -412,65 +286,66 @@ static double entmax_sum(const float *v, int64_t m, double max, double slope, do
 
 /* arg[0] alpha > 1. The sum falls from at least 1 at tau = -1 to at most 1 at tau = -(1/n)^(alpha-1). Bisection runs on
    log(-tau): the relative precision of tau then does not suffer when many equal scores push it towards 0. */
-static void apply_entmax(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_entmax(fv_scores *r)
 {
-    double max = row_max(s, n, kernel, NULL), slope = arg[0] - 1, power = 1 / slope, lo, hi = 0;
-    int64_t m;
-    (void)kernel, (void)sink, (void)lse;
-    if (degenerate(max, n, p, keep, NULL))
-        return;
-    m = candidates(s, n, max, 1 / slope, scratch);
-    lo = -slope * log((double)m);
+    const double max = (double)r->max, slope = r->arg[0] - 1, power = 1 / slope;
+    fv_select_scratch x = fv_select_parts(r);
+    int64_t m = r->kernel->sift(r->s, r->n, float_below(max - 1 / slope), INFINITY, x.a, x.at), kept = 0;
+    double lo = -slope * log((double)m), hi = 0, sum, t;
     for (int i = 0; i < 64; i++) { /* hi always has a sum of at least 1 */
         double middle = lo + (hi - lo) / 2;
         if (middle <= lo || middle >= hi)
             break;
-        if (entmax_sum(scratch, m, max, slope, exp(middle), power) >= 1)
+        if (entmax_sum(x.a, m, max, slope, exp(middle), power) >= 1)
             hi = middle;
         else
             lo = middle;
     }
-    simplex(s, n, max, slope, -exp(hi), power, p, keep);
+    t = exp(hi);
+    sum = entmax_sum(x.a, m, max, slope, t, power);
+    for (int64_t j = 0; j < m; j++) {
+        double y = (x.a[j] - max) * slope + t;
+        if (y > 0) { /* a weight may be too small for a float and still be in the support */
+            r->p[kept] = (float)(pow(y, power) / sum);
+            r->at[kept++] = x.at[j];
+        }
+    }
+    return kept;
 }
 
 /* ------------------------------------------------------------------ key by key */
 
 /* arg[0] power of n. A NaN must not be taken for "not positive". */
-static void apply_relu(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_relu(fv_scores *r)
 {
-    double divisor = pow((double)n, arg[0]);
-    (void)kernel, (void)sink, (void)scratch, (void)lse;
-    for (int64_t j = 0; j < n; j++)
-        p[j] = s[j] <= 0 ? 0 : (float)(s[j] / divisor);
-    memset(keep, 1, (size_t)n);
+    double divisor = pow((double)r->n, r->arg[0]);
+    for (int64_t j = 0; j < r->n; j++)
+        r->p[j] = r->s[j] <= 0 ? 0 : (float)(r->s[j] / divisor);
+    return r->n;
 }
 
 /* arg[0] bias, used when arg[1] is 0; else the bias is -ln n */
-static void apply_sigmoid(const float *s, int64_t n, const double *arg, float sink, const fv_row_kernels *kernel, float *p,
-    uint8_t *keep, float *scratch, float *lse)
+static int64_t apply_sigmoid(fv_scores *r)
 {
-    double bias = arg[1] != 0 ? -log((double)n) : arg[0];
-    (void)kernel, (void)sink, (void)scratch, (void)lse;
-    for (int64_t j = 0; j < n; j++)
-        p[j] = (float)(1 / (1 + exp(-(s[j] + bias))));
-    memset(keep, 1, (size_t)n);
+    double bias = r->arg[1] != 0 ? -log((double)r->n) : r->arg[0];
+    for (int64_t j = 0; j < r->n; j++)
+        r->p[j] = (float)(1 / (1 + exp(-(r->s[j] + bias))));
+    return r->n;
 }
 
 /* ------------------------------------------------------------------ table */
 
 static const fv_normaliser rows[] = {
-    {"topk", "k", 1, apply_topk},
-    {"topp", "p", 1, apply_topp},
-    {"threshold-rel", "rel, renorm", 1, apply_threshold_rel},
-    {"threshold-prob", "prob, renorm", 1, apply_threshold_prob},
-    {"localv", "k", 1, apply_localv},
-    {"sparsemax", "", 0, apply_sparsemax},
-    {"entmax15", "", 0, apply_entmax15},
-    {"entmax", "alpha", 0, apply_entmax},
-    {"relu", "power", 0, apply_relu},
-    {"sigmoid", "bias, auto", 0, apply_sigmoid},
+    {"topk", "k", 1, 0, apply_topk},
+    {"topp", "p", 1, 0, apply_topp},
+    {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel},
+    {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob},
+    {"localv", "k", 1, 0, apply_localv},
+    {"sparsemax", "", 0, 0, apply_sparsemax},
+    {"entmax15", "", 0, 0, apply_entmax15},
+    {"entmax", "alpha", 0, 0, apply_entmax},
+    {"relu", "power", 0, 1, apply_relu},
+    {"sigmoid", "bias, auto", 0, 1, apply_sigmoid},
 };
 
 const fv_normaliser *fv_normaliser_at(unsigned index)
@@ -484,4 +359,10 @@ const fv_normaliser *fv_normaliser_find(const char *name)
         if (strcmp(rows[i].name, name) == 0)
             return &rows[i];
     return NULL;
+}
+
+int64_t fv_normalise(const fv_normaliser *normaliser, fv_scores *row)
+{
+    int regular = find_range(row);
+    return regular || normaliser->by_key ? normaliser->apply(row) : degenerate(row);
 }

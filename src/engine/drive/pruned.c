@@ -2,19 +2,21 @@
    one tile of rows.
 
    First the scores of the tile against every key that some row sees; then each row's visible scores go to the normaliser,
-   which returns weights and the set of keys that it keeps; then the values of the kept keys only. Scratch is one tile of
-   rows x keys, never lq x lk. Scores and weights lie row by row: a normaliser reads one row, and reading a column of a
-   lane tile instead would touch one cache line per score.
+   which returns a list of the keys that it keeps and their weights; then the values of the kept keys only. Scratch is one
+   tile of rows x keys, never lq x lk. Scores and weights lie row by row: a normaliser reads one row, and reading a column
+   of a lane tile instead would touch one cache line per score.
 
-   Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own O(n) to O(n log n) per row, and
-   2 dv flops per row for each key that some row of the tile keeps. */
+   Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own few passes over n numbers, and for the
+   values what is less: 2 dv flops per kept pair, a row at a time, or the lane tile's 2 dv per key and lane. */
+#include "core/numbers.h"
 #include "drive/scratch.h"
 #include "drive/work.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = FVK_MAX_ROWS };
+/* NEAR: bytes of values that stay close while the rows of a tile use them. */
+enum { ROWS = FVK_MAX_ROWS, NEAR = 128 << 10, NEAR_KEYS = 4096 };
 
 typedef struct pruned {
     const fv_work *work;
@@ -22,21 +24,34 @@ typedef struct pruned {
     fv_task task;
     fv_place place[FVK_MAX_LANES];
     int n, thin;         /* rows; few enough for the rows family */
-    ptrdiff_t lds;       /* floats between neighbouring rows of s */
+    ptrdiff_t lds;       /* items between neighbouring rows of s and at */
     int64_t keys;        /* of the tile */
-    const fv_span *span; /* where they come from, unless a bias hides single pairs */
+    const fv_span *span; /* where they come from */
     size_t spans;
     int32_t *key;        /* [keys] */
-    uint32_t *see, *kept; /* [keys]: rows that see it, rows that keep it */
-    float *s;            /* s[row][lds]: scores, then weights */
-    float *row, *p, *sort; /* one row: visible scores, weights, scratch */
-    uint8_t *keep;
+    uint32_t *see;       /* [keys]: rows that see it, only where a bias may hide single pairs */
+    const void **k, **v; /* [keys] */
+    float *s;            /* s[row][lds]: scores, then the weights kept */
+    int32_t *at;         /* at[row][lds]: which of the tile's keys, ascending; not there for rows that keep all of them */
+    int64_t kept[FVK_MAX_LANES];
+    uint32_t spread;     /* rows with a weight per key of the tile instead, FVK_DROPPED for those not kept */
+    float *row, *p;      /* one row: visible scores, weights */
+    int32_t *list;
+    void *normalise;
     float *qt, *ot, *kpos, *pack, *wide;
-    const void **k, **v;
+    const void **near;   /* rows of values for a kernel */
     uint32_t *rows;
     float lse[FVK_MAX_LANES], top[FVK_MAX_LANES];
     void *pattern;
 } pruned;
+
+static int64_t near_keys(const fv_work *w)
+{
+    int64_t n = NEAR / (w->problem.dv * (int64_t)fv_dtype_bytes(w->problem.dtype));
+    if (n > NEAR_KEYS)
+        n = NEAR_KEYS;
+    return n < w->block ? w->block : n;
+}
 
 static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass *pass, char *base, pruned *x)
 {
@@ -44,20 +59,21 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     size_t width = (size_t)w->kernel.lanes > ROWS ? (size_t)w->kernel.lanes : ROWS, keys = (size_t)lengths->shape.lk;
     size_t d = (size_t)w->problem.d + 16, dv = (size_t)w->problem.dv, block = (size_t)w->block;
     x->key = fv_scratch_take(&at, keys * sizeof *x->key);
-    x->see = fv_scratch_take(&at, keys * sizeof *x->see);
-    x->kept = fv_scratch_take(&at, keys * sizeof *x->kept);
-    x->s = fv_scratch_take(&at, (keys + 16) * width * sizeof(float));
+    x->see = fv_scratch_take(&at, w->has_bias ? keys * sizeof *x->see : 0);
+    x->k = fv_scratch_take(&at, keys * sizeof *x->k);
+    x->v = fv_scratch_take(&at, keys * sizeof *x->v);
+    x->s = fv_scratch_take(&at, (keys + 16 + FVK_SIFT_ROOM) * width * sizeof *x->s);
+    x->at = fv_scratch_take(&at, (keys + 16 + FVK_SIFT_ROOM) * width * sizeof *x->at);
     x->row = fv_scratch_take(&at, keys * sizeof(float));
-    x->p = fv_scratch_take(&at, keys * sizeof(float));
-    x->sort = fv_scratch_take(&at, 2 * keys * sizeof(float));
-    x->keep = fv_scratch_take(&at, keys);
+    x->p = fv_scratch_take(&at, (keys + FVK_SIFT_ROOM) * sizeof *x->p);
+    x->list = fv_scratch_take(&at, (keys + FVK_SIFT_ROOM) * sizeof *x->list);
+    x->normalise = fv_scratch_take(&at, fv_normalise_scratch((int64_t)keys));
     x->qt = fv_scratch_take(&at, width * d * sizeof(float));
     x->ot = fv_scratch_take(&at, width * dv * sizeof(float));
     x->kpos = fv_scratch_take(&at, block * sizeof(float));
     x->pack = fv_scratch_take(&at, 2 * block * width * sizeof(float)); /* a block by key, and by row */
     x->wide = fv_scratch_take(&at, block * (d > dv ? d : dv) * sizeof(float));
-    x->k = fv_scratch_take(&at, block * sizeof *x->k);
-    x->v = fv_scratch_take(&at, block * sizeof *x->v);
+    x->near = fv_scratch_take(&at, (size_t)near_keys(w) * sizeof *x->near);
     x->rows = fv_scratch_take(&at, block * sizeof *x->rows);
     x->pattern = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     return at.used;
@@ -76,28 +92,27 @@ static void find_keys(pruned *x)
         lane[i] = x->place[i].lane;
     x->spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)x->n, 0, x->pattern, &x->span);
     x->keys = 0;
-    for (size_t i = 0; i < x->spans; i++)
-        for (int64_t j = x->span[i].lo; j < x->span[i].hi; j++) {
-            x->key[x->keys] = (int32_t)j;
-            x->see[x->keys++] = (uint32_t)x->span[i].lanes;
-        }
+    for (size_t i = 0; i < x->spans; i++) {
+        const fv_span *s = &x->span[i];
+        const int64_t n = s->hi - s->lo;
+        fv_work_keys(x->work, x->tensors, x->task.sequence, x->task.kv, s->lo, 1, n, x->k + x->keys, x->v + x->keys);
+        for (int64_t j = 0; j < n; j++)
+            x->key[x->keys + j] = (int32_t)(s->lo + j);
+        for (int64_t j = 0; x->work->has_bias && j < n; j++)
+            x->see[x->keys + j] = (uint32_t)s->lanes;
+        x->keys += n;
+    }
 }
 
-/* Pointers to the rows of keys at..at+n-1 of the list. */
-static void fetch(pruned *x, int64_t at, int n)
-{
-    for (int j = 0; j < n; j++)
-        fv_work_keys(x->work, x->tensors, x->task.sequence, x->task.kv, x->key[at + j], 1, 1, x->k + j, x->v + j);
-}
-
-/* In place of rows of a 16-bit type: pointers to floats. */
-static void widen(pruned *x, const void **row, int n, int64_t d)
+/* Rows of floats where the problem's type has 16 bits. */
+static const void *const *widen(pruned *x, const void **row, int n, int64_t d)
 {
     if (!x->work->kernel.widen)
-        return;
+        return (const void *const *)row;
     x->work->kernel.widen((const void *const *)row, n, (int)d, x->wide, (ptrdiff_t)d);
     for (int j = 0; j < n; j++)
-        row[j] = x->wide + (size_t)j * (size_t)d;
+        x->near[j] = x->wide + (size_t)j * (size_t)d;
+    return (const void *const *)x->near;
 }
 
 static void edit_scores(pruned *x, int64_t at, int n, float *s)
@@ -131,12 +146,11 @@ static void find_scores(pruned *x)
     for (int64_t at = 0; at < x->keys; at += w->block) {
         int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
         float *s = x->thin ? x->s + at : x->pack;
-        fetch(x, at, n);
         if (x->thin)
-            w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k, n, s, x->lds);
+            w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k + at, n, s, x->lds);
         else {
-            widen(x, x->k, n, d);
-            w->kernel.qk(x->qt, d, (const void *const *)x->k, n, NULL, s, raw, NULL, NULL, 0, 0);
+            const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
+            w->kernel.qk(x->qt, d, widen(x, x->k + at, n, d), n, NULL, s, raw, NULL, next, 0, d);
         }
         if (w->softcap > 0 || w->alibi)
             edit_scores(x, at, n, s);
@@ -158,152 +172,292 @@ static void add_bias(pruned *x, int i)
     }
 }
 
-/* Next stretch of the tile's keys from `at` on that row i either sees or does not see; returns its end. */
-static int64_t stretch(const pruned *x, int i, int64_t at, size_t *span, int *seen)
+/* Next stretch lo..hi of the tile's keys, from *hi on, that row i sees; 0 when there is none. *span counts along. */
+static int stretch(const pruned *x, int i, size_t *span, int64_t *lo, int64_t *hi)
 {
     if (x->work->has_bias) { /* key by key: a bias may hide single pairs */
-        *seen = x->see[at] >> i & 1;
-        return at + 1;
+        for (*lo = *hi; *lo < x->keys && !(x->see[*lo] >> i & 1);)
+            ++*lo;
+        for (*hi = *lo; *hi < x->keys && (x->see[*hi] >> i & 1);)
+            ++*hi;
+        return *lo < x->keys;
     }
-    const fv_span *s = &x->span[(*span)++];
-    *seen = (int)(s->lanes >> i & 1);
-    return at + (s->hi - s->lo);
+    for (*lo = *hi; *span < x->spans && !(x->span[*span].lanes >> i & 1); ++*span)
+        *lo += x->span[*span].hi - x->span[*span].lo;
+    for (*hi = *lo; *span < x->spans && (x->span[*span].lanes >> i & 1); ++*span)
+        *hi += x->span[*span].hi - x->span[*span].lo;
+    return *lo < *hi;
+}
+
+/* Moves a list of m of n visible keys of row i, in x->list, to the tile's keys. `first` is where the visible ones begin. */
+static void place_list(pruned *x, int i, int64_t m, int64_t n, int64_t first, int gaps)
+{
+    int32_t *at = x->at + i * x->lds;
+    int64_t lo, hi = 0, before = 0, from = 0;
+    size_t span = 0;
+    if (m == n && n == x->keys)
+        return;
+    if (m == n)
+        for (int64_t j = 0; j < m; j++)
+            x->list[j] = (int32_t)j;
+    if (!gaps) {
+        for (int64_t j = 0; j < m; j++)
+            at[j] = x->list[j] + (int32_t)first;
+        return;
+    }
+    while (from < m && stretch(x, i, &span, &lo, &hi)) {
+        for (; from < m && x->list[from] < before + hi - lo; from++)
+            at[from] = x->list[from] + (int32_t)(lo - before);
+        before += hi - lo;
+    }
+}
+
+/* Spreads the weights of row i's n visible keys, from `p` on, over the tile's keys. */
+static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t first, int gaps)
+{
+    float *s = x->s + i * x->lds;
+    int64_t lo, hi = 0, end = 0, before = 0;
+    size_t span = 0;
+    x->spread |= 1u << i;
+    if (n == x->keys)
+        return;
+    for (int64_t j = 0; !gaps && j < first; j++)
+        s[j] = FVK_DROPPED;
+    for (int64_t j = first + n; !gaps && j < x->keys; j++)
+        s[j] = FVK_DROPPED;
+    for (; gaps && stretch(x, i, &span, &lo, &hi); end = hi) {
+        for (int64_t j = end; j < lo; j++)
+            s[j] = FVK_DROPPED;
+        memcpy(s + lo, p + before, (size_t)(hi - lo) * sizeof *s);
+        before += hi - lo;
+    }
+    for (int64_t j = end; gaps && j < x->keys; j++)
+        s[j] = FVK_DROPPED;
 }
 
 /* Row i: visible scores to weights. */
-static uint64_t normalise(pruned *x, int i)
+static void normalise(pruned *x, int i)
 {
     const fv_work *w = x->work;
-    float *s = x->s + i * x->lds, top = -INFINITY;
-    int64_t n = 0, at = 0, end;
+    float *s = x->s + i * x->lds;
+    int64_t lo, hi = 0, n = 0, first = 0, m = 0;
+    int gaps = 0;
     size_t span = 0;
-    uint64_t kept = 0;
-    int seen;
-    float sink = w->sink ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY;
+    fv_scores r = {.arg = w->arg,
+                   .sink = w->sink ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY,
+                   .kernel = &w->kernel.row, .may_spread = !x->thin, .scratch = x->normalise, .p = x->p, .at = x->list,
+                   .max = -INFINITY, .lse = -INFINITY};
     add_bias(x, i);
-    for (int64_t j = 0; j < x->keys; j = end) {
-        end = stretch(x, i, j, &span, &seen);
-        if (seen)
-            memcpy(x->row + n, s + j, (size_t)(end - j) * sizeof *s);
-        n += seen ? end - j : 0;
+    while (stretch(x, i, &span, &lo, &hi)) {
+        if (n == 0)
+            first = lo;
+        else if (!gaps++)
+            memcpy(x->row, s + first, (size_t)n * sizeof *s);
+        if (gaps)
+            memcpy(x->row + n, s + lo, (size_t)(hi - lo) * sizeof *s);
+        n += hi - lo;
     }
-    for (int64_t j = 0; x->tensors->arguments->row_max && j < n; j++)
-        top = x->row[j] <= top ? top : x->row[j]; /* NaN stays */
-    x->top[i] = top;
-    x->lse[i] = -INFINITY;
+    r.s = gaps ? x->row : s + first;
+    r.n = n;
     if (n)
-        w->normaliser->apply(x->row, n, w->arg, sink, &w->kernel.row, x->p, x->keep, x->sort, &x->lse[i]);
-    span = 0;
-    for (int64_t j = 0; j < x->keys; j = end) {
-        end = stretch(x, i, j, &span, &seen);
-        if (!seen) {
-            memset(s + j, 0, (size_t)(end - j) * sizeof *s);
-            continue;
-        }
-        memcpy(s + j, x->p + at, (size_t)(end - j) * sizeof *s);
-        for (int64_t t = j; t < end; t++, at++) {
-            x->kept[t] |= (uint32_t)x->keep[at] << i;
-            kept += x->keep[at];
-        }
+        m = fv_normalise(w->normaliser, &r);
+    if (r.spread)
+        spread_row(x, i, r.s, n, first, gaps);
+    else {
+        memcpy(s, x->p, (size_t)m * sizeof *s);
+        place_list(x, i, m, n, first, gaps);
     }
-    return kept;
+    x->kept[i] = m;
+    x->top[i] = r.max;
+    x->lse[i] = r.lse;
 }
 
-/* Values of the keys that some row keeps, a block at a time. */
-static void weigh(pruned *x)
+static void ask(const void *row, size_t bytes)
+{
+    for (size_t c = 0; c < bytes; c += 64)
+        __builtin_prefetch((const char *)row + c, 0, 2);
+}
+
+/* Values of the keys that each row keeps, row by row, a stretch of keys at a time so that they are near for the next row. */
+static void weigh_rows(pruned *x, float *const *o)
 {
     const fv_work *w = x->work;
-    const int dv = (int)w->problem.dv, lanes = w->kernel.lanes;
-    float ones[FVK_MAX_LANES], *by_row = x->pack + (size_t)w->block * (size_t)lanes;
+    const int dv = (int)w->problem.dv;
+    const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
+    const int64_t stretch = near_keys(w);
+    const float one = 1;
+    int64_t from[FVK_MAX_LANES] = {0};
+    for (int64_t stop = 0; stop < x->keys;) {
+        stop = x->keys - stop < stretch ? x->keys : stop + stretch;
+        for (int i = 0; i < x->n; i++) {
+            const int32_t *at = x->at + i * x->lds;
+            const int all = x->kept[i] == x->keys;
+            int n = 0;
+            int64_t j = from[i];
+            for (; all && j < stop; j++)
+                x->near[n++] = x->v[j];
+            for (; j < x->kept[i] && at[j] < stop; j++)
+                x->near[n++] = x->v[at[j]];
+            for (int64_t ahead = j; !all && ahead < 2 * j - from[i] && ahead < x->kept[i]; ahead++)
+                ask(x->v[at[ahead]], bytes); /* as many of the next stretch */
+            if (n)
+                w->kernel.axpy(x->s + i * x->lds + from[i], 0, 1, n, (const void *const *)x->near, dv, NULL,
+                               from[i] ? &one : NULL, o[i], 0);
+            from[i] = j;
+        }
+    }
+    for (int i = 0; i < x->n; i++)
+        if (!x->kept[i])
+            memset(o[i], 0, (size_t)dv * sizeof(float));
+}
+
+/* The same when all rows of a thin tile keep all keys: values are read once. */
+static void weigh_thin(pruned *x, float *const *o)
+{
+    const fv_work *w = x->work;
+    const int64_t dv = w->problem.dv;
+    w->kernel.axpy(x->s, x->lds, x->n, (int)x->keys, (const void *const *)x->v, (int)dv, NULL, NULL, x->ot, (ptrdiff_t)dv);
+    for (int i = 0; i < x->n; i++)
+        memcpy(o[i], x->ot + i * dv, (size_t)dv * sizeof(float));
+}
+
+/* Weights of keys at..at+n-1 as rows; returns 1 when every row keeps every key of the tile. */
+static int spread_lists(pruned *x, int64_t at, int n, int64_t *from, const void **row)
+{
+    float *by_row = x->pack + (size_t)x->work->block * (size_t)x->work->kernel.lanes;
+    int every = 1;
+    for (int i = 0; i < x->n; i++) {
+        const float *p = x->s + i * x->lds;
+        const int32_t *list = x->at + i * x->lds;
+        float *to = by_row + (size_t)i * (size_t)x->work->block;
+        const int all = x->kept[i] == x->keys;
+        row[i] = p + at;
+        every &= all;
+        if (all || (x->spread >> i & 1))
+            continue;
+        row[i] = to;
+        for (int j = 0; j < n; j++)
+            to[j] = FVK_DROPPED;
+        for (; from[i] < x->kept[i] && list[from[i]] < at + n; from[i]++)
+            to[list[from[i]] - at] = p[from[i]];
+    }
+    return every;
+}
+
+/* Values of all keys for all rows, in lanes. */
+static void weigh_lanes(pruned *x, float *const *o)
+{
+    const fv_work *w = x->work;
+    const int dv = (int)w->problem.dv;
+    int64_t from[FVK_MAX_LANES] = {0};
+    float ones[FVK_MAX_LANES];
     const void *row[FVK_MAX_LANES];
-    int64_t j = 0;
     for (int i = 0; i < FVK_MAX_LANES; i++)
         ones[i] = 1;
-    for (int i = 0; i < x->n; i++)
-        row[i] = by_row + (size_t)i * (size_t)w->block;
-    memset(x->ot, 0, (size_t)(x->thin ? ROWS : lanes) * (size_t)dv * sizeof(float));
-    while (j < x->keys) {
-        int n = 0;
-        for (; j < x->keys && n < w->block; j++) {
-            if (!x->kept[j])
-                continue;
-            fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, x->key[j], 1, 1, x->k + n, x->v + n);
-            x->rows[n] = x->kept[j];
-            for (int i = 0; i < x->n; i++)
-                by_row[(size_t)i * (size_t)w->block + (size_t)n] = x->s[i * x->lds + j];
-            n++;
-        }
-        if (!n)
-            break;
-        if (x->thin)
-            w->kernel.axpy(by_row, w->block, x->n, n, (const void *const *)x->v, dv, x->rows, ones, x->ot, dv);
-        else {
-            w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
-            widen(x, x->v, n, dv);
-            w->kernel.pv(x->pack, n, (const void *const *)x->v, dv, x->rows, ones, x->ot);
-        }
+    for (int64_t at = 0; at < x->keys; at += w->block) {
+        int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
+        int every = spread_lists(x, at, n, from, row);
+        w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
+        if (!every)
+            w->kernel.kept(x->pack, n, x->rows);
+        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every ? NULL : x->rows, at ? ones : NULL, x->ot);
     }
+    w->kernel.store(x->ot, dv, ones, o, x->n);
 }
 
-static void write_out(pruned *x)
+/* Rows that were spread, as lists again. */
+static void gather(pruned *x)
+{
+    for (int i = 0; i < x->n; i++)
+        if (x->spread >> i & 1)
+            x->work->kernel.row.sift(x->s + i * x->lds, x->keys, 0, INFINITY, x->s + i * x->lds, x->at + i * x->lds);
+    x->spread = 0;
+}
+
+static uint64_t weigh(pruned *x)
+{
+    const fv_work *w = x->work;
+    float *o[FVK_MAX_LANES];
+    int64_t kept = 0, all = x->keys * x->n;
+    for (int i = 0; i < x->n; i++) {
+        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
+        kept += x->kept[i];
+    }
+    if (x->thin && x->keys && kept == all)
+        weigh_thin(x, o);
+    else if (x->thin || !kept || 3 * kept < x->keys * w->kernel.lanes) {
+        gather(x);
+        weigh_rows(x, o);
+    } else
+        weigh_lanes(x, o);
+    return (uint64_t)kept;
+}
+
+static void write_rows(pruned *x)
 {
     const fv_work *w = x->work;
     const fovea_arguments *a = x->tensors->arguments;
-    float *o[FVK_MAX_LANES], one[FVK_MAX_LANES];
-    for (int i = 0; i < FVK_MAX_LANES; i++)
-        one[i] = 1;
     for (int i = 0; i < x->n; i++) {
         int64_t row = fv_work_row(w, x->task.sequence, &x->place[i]);
         uint8_t *mask = fv_work_mask(w, x->tensors, x->task.sequence, &x->place[i]);
-        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
-        if (x->thin)
-            memcpy(o[i], x->ot + i * w->problem.dv, (size_t)w->problem.dv * sizeof(float));
         if (a->lse)
             a->lse[row] = x->lse[i];
         if (a->row_max)
             a->row_max[row] = x->top[i];
-        for (int64_t j = 0; mask && j < x->keys; j++)
-            if (x->kept[j] >> i & 1)
-                mask[x->key[j]] = 1;
+        if (!mask)
+            continue;
+        if (x->spread >> i & 1) {
+            for (int64_t j = 0; j < x->keys; j++)
+                mask[x->key[j]] |= !(x->s[i * x->lds + j] < 0);
+            continue;
+        }
+        for (int64_t j = 0; j < x->kept[i]; j++)
+            mask[x->key[x->kept[i] == x->keys ? j : x->at[i * x->lds + j]]] = 1;
     }
-    if (!x->thin)
-        w->kernel.store(x->ot, (int)w->problem.dv, one, o, x->n);
+}
+
+static void take_queries(pruned *x)
+{
+    const fv_work *w = x->work;
+    const int64_t d = w->problem.d, ld = (d + 15) & ~15;
+    const void *q[FVK_MAX_LANES];
+    for (int i = 0; i < x->n; i++)
+        q[i] = fv_work_query(w, x->tensors, x->task.sequence, &x->place[i]);
+    if (!x->thin) {
+        w->kernel.pack(q, x->n, (int)d, w->scale, x->qt);
+        return;
+    }
+    for (int i = 0; i < x->n; i++) {
+        float *to = x->qt + i * ld;
+        if (w->kernel.widen)
+            w->kernel.widen(&q[i], 1, (int)d, to, (ptrdiff_t)d);
+        else
+            memcpy(to, q[i], (size_t)d * sizeof(float));
+        for (int64_t c = 0; c < d; c++)
+            to[c] *= w->scale;
+    }
 }
 
 void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
 {
     pruned x;
-    const void *q[FVK_MAX_LANES];
     int64_t key_class;
-    uint64_t kept = 0;
+    uint64_t kept;
     x.work = work;
     x.tensors = tensors;
     fv_work_task(work, pass, t, &x.task);
     lay_out(work, x.task.sequence->lengths, x.task.pass, scratch, &x);
     x.n = fv_work_places(work, &x.task, x.task.unit, work->kernel.lanes, x.place, &key_class);
     x.thin = x.n <= ROWS && work->kernel.lanes > 2 * x.n;
+    x.spread = 0;
     find_keys(&x);
     x.lds = (x.keys + 15) & ~(int64_t)15;
-    for (int i = 0; i < x.n; i++)
-        q[i] = fv_work_query(work, tensors, x.task.sequence, &x.place[i]);
-    if (x.thin)
-        for (int r = 0; r < x.n; r++) {
-            float *to = x.qt + r * ((work->problem.d + 15) & ~15);
-            if (work->kernel.widen)
-                work->kernel.widen(&q[r], 1, (int)work->problem.d, to, (ptrdiff_t)work->problem.d);
-            else
-                memcpy(to, q[r], (size_t)work->problem.d * sizeof(float));
-            for (int64_t c = 0; c < work->problem.d; c++)
-                to[c] *= work->scale;
-        }
-    else
-        work->kernel.pack(q, x.n, (int)work->problem.d, work->scale, x.qt);
+    take_queries(&x);
     find_scores(&x);
-    memset(x.kept, 0, (size_t)x.keys * sizeof *x.kept);
     for (int i = 0; i < x.n; i++)
-        kept += normalise(&x, i);
-    weigh(&x);
-    write_out(&x);
+        normalise(&x, i);
+    kept = weigh(&x);
+    write_rows(&x);
     if (tensors->arguments->kept)
         __atomic_fetch_add(&tensors->kept, kept, __ATOMIC_RELAXED);
 }

@@ -19,6 +19,7 @@ typedef struct fv_kernels {
     fvk_hide_fn *hide;
     fvk_softmax_fn *softmax;
     fvk_pv_fn *pv;
+    fvk_kept_fn *kept;
     fvk_store_fn *store;
     fvk_finish_fn *finish;
     fvk_edit_fn *edit;

@@ -63,6 +63,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->hide = (fvk_hide_fn *)find(isas, FVK_HIDE, FVK_F32, lanes, &missing);
     k->softmax = (fvk_softmax_fn *)find(isas, FVK_SOFTMAX, FVK_F32, lanes, &missing);
     k->pv = (fvk_pv_fn *)find(isas, FVK_PV, FVK_F32, lanes, &missing);
+    k->kept = (fvk_kept_fn *)find(isas, FVK_KEPT, FVK_F32, lanes, &missing);
     k->store = (fvk_store_fn *)find(isas, FVK_STORE, FVK_F32, lanes, &missing);
     k->finish = (fvk_finish_fn *)find(isas, FVK_FINISH, FVK_F32, lanes, &missing);
     k->edit = (fvk_edit_fn *)find(isas, FVK_EDIT, FVK_F32, lanes, &missing);
@@ -75,6 +76,12 @@ int fv_plan_choose(fovea_plan *plan)
     k->row.exps = (fvk_exp_fn *)find(isas, FVK_EXP, FVK_F32, 0, &missing);
     k->row.range = (fvk_range_fn *)find(isas, FVK_RANGE, FVK_F32, 0, &missing);
     k->row.count = (fvk_count_fn *)find(isas, FVK_COUNT, FVK_F32, 0, &missing);
+    k->row.sift = (fvk_sift_fn *)find(isas, FVK_SIFT, FVK_F32, 0, &missing);
+    k->row.mass = (fvk_mass_fn *)find(isas, FVK_MASS, FVK_F32, 0, &missing);
+    k->row.scale = (fvk_scale_fn *)find(isas, FVK_SCALE, FVK_F32, 0, &missing);
+    k->row.veil = (fvk_veil_fn *)find(isas, FVK_VEIL, FVK_F32, 0, &missing);
+    k->row.moments = (fvk_moments_fn *)find(isas, FVK_MOMENTS, FVK_F32, 0, &missing);
+    k->row.ramp = (fvk_ramp_fn *)find(isas, FVK_RAMP, FVK_F32, 0, &missing);
     pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
     if (pair) {
         plan->pair_percent = pair_percent(isas);

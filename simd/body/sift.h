@@ -1,0 +1,183 @@
+/* Passes over one row of scores that choose among them: sift copies those of a range side by side, mass and moments add
+   up in double what lies above a threshold, ramp is the weight of a sparse map. Contracts: kernel.h.
+   Bound of sift with v_pack: five shuffles per vector, the same whatever is kept; without, a few cycles per number kept. */
+FV_INLINE int64_t sift_bits(uint32_t bits, const float *x, int64_t first, float *y, int32_t *at)
+{
+    int64_t m = 0;
+    for (; bits; bits &= bits - 1) {
+        int i = __builtin_ctz(bits);
+        y[m] = x[first + i];
+        at[m++] = (int32_t)(first + i);
+    }
+    return m;
+}
+
+/* Lanes neither below low nor, where it matters, above high. */
+FV_INLINE uint32_t sift_one(vf z, vf low, vf high, const int two)
+{
+    const uint32_t all = (uint32_t)((1ull << VL) - 1);
+    uint32_t out = v_bits(v_lt(z, low));
+    return (two ? out | v_bits(v_lt(high, z)) : out) ^ all;
+}
+
+FV_INLINE int64_t sift_row(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at, const int two)
+{
+    const vf low = v_set1(lo), high = v_set1(hi);
+    int64_t m = 0, j = 0;
+    for (; j + VL <= n; j += VL) {
+        vf z = v_load(x + j);
+#ifdef V_HAS_PACK
+        m += v_pack(two ? v_and(v_nlt(z, low), v_nlt(high, z)) : v_nlt(z, low), z, (int32_t)j, y + m, at + m);
+#else
+        m += sift_bits(sift_one(z, low, high, two), x, j, y + m, at + m);
+#endif
+    }
+    if (j < n) {
+        uint32_t bits = sift_one(v_load_n(x + j, (int)(n - j)), low, high, two);
+        m += sift_bits(bits & ((1u << (n - j)) - 1), x, j, y + m, at + m);
+    }
+    return m;
+}
+
+int64_t FVK(sift_f32)(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    return hi == INFINITY ? sift_row(x, n, lo, hi, y, at, 0) : sift_row(x, n, lo, hi, y, at, 1);
+}
+
+double FVK(mass_f32)(const float *x, const float *w, int64_t n, float t, int64_t *count)
+{
+    const vf limit = v_set1(t);
+    vd sum[V_PARTS];
+    double all = 0;
+    int64_t m = 0, j = 0;
+    for (int i = 0; i < V_PARTS; i++)
+        sum[i] = v_dset1(0);
+    for (; j + VL <= n; j += VL) {
+        vm above = v_lt(limit, v_load(x + j));
+        vf y = v_select(above, v_load(w + j), v_zero());
+        m += __builtin_popcount(v_bits(above));
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            sum[i] = sum[i] + v_part(y, i);
+    }
+    for (int i = 0; i < V_PARTS; i++)
+        all += v_dsum(sum[i]);
+    for (; j < n; j++)
+        if (x[j] > t) {
+            all += (double)w[j];
+            m++;
+        }
+    *count = m;
+    return all;
+}
+
+/* c in two floats: rounding it would shift all of a row to the same side. */
+void FVK(scale_f32)(const float *x, int64_t n, double c, float *y)
+{
+    const vf high = v_set1((float)c), low = v_set1((float)(c - (double)(float)c));
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL) {
+        vf z = v_load(x + j);
+        v_store(y + j, v_fma(z, high, v_mul(z, low)));
+    }
+    if (j < n) {
+        vf z = v_load_n(x + j, (int)(n - j));
+        v_store_n(y + j, v_fma(z, high, v_mul(z, low)), (int)(n - j));
+    }
+}
+
+double FVK(veil_f32)(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count)
+{
+    const vf low = v_set1(lo), dropped = v_set1(FVK_DROPPED);
+    vd sum[V_PARTS];
+    double all = 0;
+    int64_t out = 0, j = 0;
+    for (int i = 0; i < V_PARTS; i++)
+        sum[i] = v_dset1(0);
+    for (; j + VL <= n; j += VL) {
+        vm under = v_lt(v_load(x + j), low);
+        vf z = v_load(e + j), w = v_select(under, v_zero(), z);
+        v_store(y + j, v_select(under, dropped, z));
+        out += __builtin_popcount(v_bits(under));
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            sum[i] = sum[i] + v_part(w, i);
+    }
+    for (int i = 0; i < V_PARTS; i++)
+        all += v_dsum(sum[i]);
+    for (; j < n; j++) {
+        int under = x[j] < lo;
+        float z = e[j];
+        y[j] = under ? FVK_DROPPED : z;
+        all += under ? 0 : (double)z;
+        out += under;
+    }
+    *count = n - out;
+    return all;
+}
+
+/* A tile of weights, in lanes. */
+void FVK(kept_f32)(float *p, int nk, uint32_t *rows)
+{
+    for (int j = 0; j < nk; j++) {
+        uint32_t out = 0;
+        for (int n = 0; n < V_TILE; n++) {
+            float *to = p + (size_t)j * LANES + n * VL;
+            vf x = v_load(to);
+            vm under = v_lt(x, v_zero());
+            v_store(to, v_select(under, v_zero(), x));
+            out |= v_bits(under) << (n * VL);
+        }
+        rows[j] = ~out;
+    }
+}
+
+FV_INLINE vd ramp_part(vf x, int part, const fvk_ramp *ramp)
+{
+    vd r = (v_part(x, part) - v_dset1(ramp->shift)) * v_dset1(ramp->slope) - v_dset1(ramp->tau);
+    return v_dmax(r, v_dset1(0));
+}
+
+FV_INLINE void moments_add(vf x, const fvk_ramp *ramp, vd sum[3])
+{
+    FV_UNROLL
+    for (int i = 0; i < V_PARTS; i++) {
+        vd r = ramp_part(x, i, ramp);
+        sum[0] = sum[0] + v_dstep(r);
+        sum[1] = sum[1] + r;
+        sum[2] = sum[2] + r * r;
+    }
+}
+
+void FVK(moments_f32)(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+{
+    vd part[3] = {v_dset1(0), v_dset1(0), v_dset1(0)};
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL)
+        moments_add(v_load(x + j), ramp, part);
+    if (j < n) /* what is not there is far below */
+        moments_add(v_select(v_mask((1u << (n - j)) - 1), v_load_n(x + j, (int)(n - j)), v_set1(-INFINITY)), ramp, part);
+    for (int i = 0; i < 3; i++)
+        sum[i] = v_dsum(part[i]);
+}
+
+FV_INLINE vf ramp_one(vf x, const fvk_ramp *ramp, int square)
+{
+    vd r[V_PARTS];
+    FV_UNROLL
+    for (int i = 0; i < V_PARTS; i++) {
+        r[i] = ramp_part(x, i, ramp);
+        if (square)
+            r[i] = r[i] * r[i];
+    }
+    return v_join(r);
+}
+
+void FVK(ramp_f32)(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y)
+{
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL)
+        v_store(y + j, ramp_one(v_load(x + j), ramp, square));
+    if (j < n)
+        v_store_n(y + j, ramp_one(v_load_n(x + j, (int)(n - j)), ramp, square), (int)(n - j));
+}

@@ -1,0 +1,304 @@
+/* Selection by bounds. A sample of the row brackets the cut, one pass over the row copies what lies within the bracket side
+   by side, and a bisection among these finds the cut exactly. So a row is read a few times, in vectors, whatever its
+   distribution; a sample that misleads costs passes and never exactness.
+
+   Scratch: parts of n + FVK_SIFT_ROOM. */
+#include "drive/select.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PIECE = 4, SAMPLED = 512, LEAST = 256, MOST = 1024, SMALL = 16, HALVINGS = 12 };
+
+static size_t part_floats(int64_t n)
+{
+    return ((size_t)n + FVK_SIFT_ROOM + 15) & ~(size_t)15;
+}
+
+size_t fv_normalise_scratch(int64_t n)
+{
+    return 5 * part_floats(n) * sizeof(float);
+}
+
+fv_select_scratch fv_select_parts(const fv_scores *row)
+{
+    size_t part = part_floats(row->n);
+    float *base = row->scratch;
+    return (fv_select_scratch){base, base + part, base + 2 * part, base + 3 * part, (int32_t *)(base + 4 * part)};
+}
+
+int64_t fv_select_sample(const float *x, int64_t n, float *y)
+{
+    int64_t m = n / 16, pieces, step;
+    if (n < SAMPLED)
+        return 0;
+    m = m < LEAST ? LEAST : m > MOST ? MOST : m;
+    pieces = m / PIECE;
+    step = ((n - PIECE) << 16) / (pieces - 1);
+    for (int64_t i = 0; i < pieces; i++)
+        memcpy(y + i * PIECE, x + (i * step >> 16), PIECE * sizeof *y);
+    return pieces * PIECE;
+}
+
+void fv_select_compose(int32_t *places, int64_t m, const int32_t *of)
+{
+    for (int64_t i = 0; i < m; i++)
+        places[i] = of[places[i]];
+}
+
+/* Floats in the order of their values as integers, and back. */
+static int32_t order_of(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, 4);
+    return bits < 0 ? INT32_MIN - bits : bits; /* -0 and 0 coincide */
+}
+
+static float at_order(int32_t order)
+{
+    int32_t bits = order < 0 ? INT32_MIN - order : order;
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+/* A float t with lo <= t < hi. Halving the distance is quick where scores are dense, halving the number of floats between
+   needs 32 steps at most. */
+static float middle(float lo, float hi, int step)
+{
+    float t = 0.5f * lo + 0.5f * hi;
+    if (step < HALVINGS && t >= lo && t < hi)
+        return t;
+    return at_order((int32_t)(order_of(lo) + ((int64_t)order_of(hi) - order_of(lo)) / 2));
+}
+
+/* Descending; e, of the same length or NULL, goes along. */
+static void sort_small(float *v, float *e, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++) {
+        float x = v[i], y = e ? e[i] : 0;
+        int64_t j = i;
+        for (; j > 0 && v[j - 1] < x; j--) {
+            v[j] = v[j - 1];
+            if (e)
+                e[j] = e[j - 1];
+        }
+        v[j] = x;
+        if (e)
+            e[j] = y;
+    }
+}
+
+/* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed; it lies in lo..hi. What is
+   inside the bracket moves to `w` whenever that shortens the passes. w and at: room for n / 4 + FVK_SIFT_ROOM. */
+static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float hi, const fv_row_kernels *kernel, float *w,
+                     int32_t *at)
+{
+    int64_t before = 0, above = 0, reach = n; /* dropped as too large; exceeding hi; not below lo */
+    for (int step = 0; order_of(lo) < order_of(hi); step++) {
+        float t, small[SMALL];
+        int64_t count, ties = 1;
+        if (n <= SMALL) {
+            memcpy(small, v, (size_t)n * sizeof *v);
+            sort_small(small, NULL, n);
+            k -= before;
+            while (ties < k && small[k - 1 - ties] == small[k - 1])
+                ties++;
+            return (fv_cut){small[k - 1], ties, 0};
+        }
+        t = middle(lo, hi, step);
+        count = before + kernel->count(v, n, t);
+        if (count < k) {
+            hi = t;
+            above = count;
+        } else {
+            lo = at_order(order_of(t) + 1);
+            reach = count;
+        }
+        if (reach - above <= n / 4) {
+            n = kernel->sift(v, n, lo, hi, w, at);
+            v = w;
+            before = above;
+        }
+    }
+    return (fv_cut){hi, k - above, 0};
+}
+
+/* The same among at most SMALL scores. */
+static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
+{
+    float score[SMALL], mass[SMALL];
+    int64_t i = 0, ties = 1;
+    memcpy(score, v, (size_t)n * sizeof *v);
+    memcpy(mass, e, (size_t)n * sizeof *e);
+    sort_small(score, mass, n);
+    for (double sum = (double)mass[0]; sum < need && i + 1 < n;) {
+        i++;
+        ties = score[i] == score[i - 1] ? ties + 1 : 1;
+        sum += (double)mass[i];
+    }
+    return (fv_cut){score[i], ties, 0};
+}
+
+/* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
+   w, we and at: room for n / 4 + FVK_SIFT_ROOM. */
+static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need, float lo, float hi, float max,
+                    const fv_row_kernels *kernel, float *w, float *we, int32_t *at)
+{
+    int64_t above_keys = 0, before_keys = 0, reach = n;
+    double before = 0, above = 0, ties;
+    float each;
+    for (int step = 0; order_of(lo) < order_of(hi); step++) {
+        int64_t count;
+        double sum;
+        float t;
+        if (n <= SMALL)
+            return small_mass(v, e, n, need - before);
+        t = middle(lo, hi, step);
+        sum = before + kernel->mass(v, e, n, t, &count);
+        count += before_keys;
+        if (sum < need) {
+            hi = t;
+            above = sum;
+            above_keys = count;
+        } else {
+            lo = at_order(order_of(t) + 1);
+            reach = count;
+        }
+        if (reach - above_keys <= n / 4) {
+            n = kernel->sift(v, n, lo, hi, w, at);
+            for (int64_t i = 0; i < n; i++)
+                we[i] = e[at[i]];
+            v = w;
+            e = we;
+            before = above;
+            before_keys = above_keys;
+        }
+    }
+    kernel->exps(&hi, 1, max, &each);
+    ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
+    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0};
+}
+
+/* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
+static int64_t drop_ties(float *p, int32_t *at, int64_t m, fv_cut cut)
+{
+    int64_t equal = 0, kept = 0;
+    for (int64_t i = 0; i < m; i++)
+        equal += p[i] == cut.score;
+    if (equal <= cut.ties)
+        return m;
+    for (int64_t i = 0; i < m; i++) {
+        int tie = p[i] == cut.score;
+        if (tie && cut.ties == 0)
+            continue;
+        cut.ties -= tie;
+        p[kept] = p[i];
+        at[kept++] = at[i];
+    }
+    return kept;
+}
+
+int64_t fv_cut_list(fv_scores *row, fv_cut cut)
+{
+    const fv_select_scratch x = fv_select_parts(row);
+    int64_t kept;
+    if (cut.candidates < row->n / 2) {
+        kept = row->kernel->sift(x.a, cut.candidates, cut.score, INFINITY, row->p, row->at);
+        fv_select_compose(row->at, kept, x.at);
+    } else
+        kept = row->kernel->sift(row->s, row->n, cut.score, INFINITY, row->p, row->at);
+    return drop_ties(row->p, row->at, kept, cut);
+}
+
+int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
+{
+    int64_t above = row->kernel->count(row->s, row->n, cut.score), kept, surplus;
+    float *p = row->p;
+    *sum = row->kernel->veil(row->s, e, row->n, cut.score, p, &kept);
+    surplus = kept - above - cut.ties;
+    for (int64_t j = row->n - 1; surplus > 0; j--)
+        if (row->s[j] == cut.score) {
+            *sum -= (double)p[j];
+            p[j] = FVK_DROPPED;
+            surplus--;
+            kept--;
+        }
+    return kept;
+}
+
+/* A bracket lo..hi of the k-th largest from the m sampled scores in part a: ranks three standard deviations to both sides. */
+static void bracket(const fv_scores *row, int64_t k, int64_t m, float *lo, float *hi)
+{
+    const fv_select_scratch x = fv_select_parts(row);
+    double rank = (double)k * (double)m / (double)row->n, far = 3 * sqrt(rank * (1 - rank / (double)m)) + 3;
+    *lo = row->least;
+    *hi = row->max;
+    if (rank + far < (double)m)
+        *lo = bisect_count(x.a, m, (int64_t)(rank + far), row->least, row->max, row->kernel, x.b, x.at).score;
+    if (rank - far >= 1)
+        *hi = bisect_count(x.a, m, (int64_t)(rank - far), row->least, row->max, row->kernel, x.b, x.at).score;
+}
+
+fv_cut fv_cut_count(fv_scores *row, int64_t k)
+{
+    const fv_row_kernels *kernel = row->kernel;
+    const fv_select_scratch x = fv_select_parts(row);
+    const int64_t n = row->n, m = fv_select_sample(row->s, n, x.a);
+    int64_t above = 0, inside;
+    float lo, hi;
+    fv_cut cut;
+    if (m) {
+        bracket(row, k, m, &lo, &hi);
+        above = hi < row->max ? kernel->count(row->s, n, hi) : 0;
+        inside = kernel->sift(row->s, n, lo, hi < row->max ? hi : INFINITY, x.a, x.at);
+        if (above < k && above + inside >= k) {
+            cut = bisect_count(x.a, inside, k - above, lo, hi, kernel, x.b, row->at);
+            cut.candidates = above ? n : inside;
+            return cut;
+        }
+    }
+    cut = bisect_count(row->s, n, k, row->least, row->max, kernel, x.b, row->at);
+    cut.candidates = n;
+    return cut;
+}
+
+fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need)
+{
+    const fv_row_kernels *kernel = row->kernel;
+    const int64_t n = row->n;
+    const fv_select_scratch x = fv_select_parts(row);
+    int64_t m = fv_select_sample(row->s, n, x.a), inside;
+    double tail = (all - need) * 0.8, mass, sum, want;
+    float lo;
+    fv_cut cut;
+    /* Below the bound may lie what the cut leaves out, 1 - p of all; small exponentials are many, so a sample knows their
+       sum better than that of the large ones. */
+    for (int attempt = 0; m && attempt < 2; attempt++, tail *= 0.5) {
+        fv_select_sample(row->s, n, x.a);
+        fv_select_sample(e, n, x.b);
+        sum = 0;
+        for (int64_t i = 0; i < m; i++)
+            sum += (double)x.b[i];
+        want = sum - tail * (double)m / (double)n;
+        lo = row->max;
+        if (want > 0)
+            lo = bisect_mass(x.a, x.b, m, want, row->least, row->max, row->max, kernel, row->p, row->p + m, x.at).score;
+        inside = kernel->sift(row->s, n, lo, INFINITY, x.a, x.at);
+        if (inside > n / 4)
+            break;
+        mass = 0;
+        for (int64_t i = 0; i < inside; i++) {
+            row->p[i] = e[x.at[i]];
+            mass += (double)row->p[i];
+        }
+        if (mass >= need) {
+            cut = bisect_mass(x.a, row->p, inside, need, lo, row->max, row->max, kernel, x.b, x.c, row->at);
+            cut.candidates = inside;
+            return cut;
+        }
+    }
+    cut = bisect_mass(row->s, e, n, need, row->least, row->max, row->max, kernel, x.b, x.c, row->at);
+    cut.candidates = n;
+    return cut;
+}

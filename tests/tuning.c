@@ -459,6 +459,35 @@ static void run_workers(void *user, unsigned workers, void (*work)(void *, unsig
         work(arg, workers);
 }
 
+/* The form decides bits, so it must not follow the number of threads, wherever the crossing of the forms lies. */
+Test(tuning, same_form_for_any_number_of_threads)
+{
+    static const unsigned threads[] = {1, 2, 8, 64};
+    unsigned lanes = 0, rows = 0;
+    for (int cost = 4; cost < 40; cost++)
+        for (int64_t lq = 20; lq <= 64; lq += 11) {
+            char name[4][16], value[16];
+            snprintf(value, sizeof value, "%.2f", cost * 0.025);
+            for (int t = 0; t < 4; t++) {
+                fovea_context_options o = {.struct_size = sizeof o, .threads = threads[t], .tuning = "off", .run = run_workers};
+                fovea_context *context;
+                fovea_cost found;
+                fovea_plan *plan;
+                cr_assert(fovea_context_create(&o, &context, NULL) == FOVEA_OK);
+                tune(context, "rows_cost", value);
+                plan = make_plan(context, 64, 64, lq, 2000, FOVEA_F16);
+                cr_assert(fovea_plan_cost(plan, &found, NULL) == FOVEA_OK);
+                snprintf(name[t], sizeof name[t], "%s", found.driver);
+                cr_assert(strcmp(name[t], name[0]) == 0, "lq %d, rows_cost %s, %u threads: %s", (int)lq, value, threads[t], name[t]);
+                fovea_plan_destroy(plan);
+                fovea_context_destroy(context);
+            }
+            lanes += strcmp(name[0], "lanes") == 0;
+            rows += strcmp(name[0], "rows") == 0;
+        }
+    cr_assert(lanes > 20 && rows > 20, "the crossing was not there: %u, %u", lanes, rows);
+}
+
 /* dense, d = 32, under a tuning file of these lines. */
 static void compute(const char *path, unsigned threads, int64_t lq, int64_t lk, const float *x, float *o)
 {

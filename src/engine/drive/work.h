@@ -43,8 +43,7 @@ typedef struct fv_pass {
     int64_t splits;      /* rows driver: key ranges per unit, merged in order; else 1 */
     int64_t units;       /* tasks of one key/value head: tiles times splits */
     int first, last;
-    unsigned form;          /* row of plan/forms.c that was taken */
-    double price[FV_FORMS]; /* slots of one key/value head in each form; NaN where it cannot run */
+    unsigned form; /* row of plan/forms.c that was taken */
 } fv_pass;
 
 enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };

@@ -16,6 +16,8 @@
 
 enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
 
+static double slot_flops(const fovea_plan *plan);
+
 /* Lanes: V vectors per tile. Exponentials of a vector take 7 to 8 cycles; the rest of a key is filling pointers and masks. */
 static const double lanes_tile = 1080, lanes_tile_dim = 13.3, lanes_key = 8.1, lanes_key_vector = 16.2, lanes_key_dim = 0.95,
                     lanes_widen = 8, lanes_overlap = 0.85;
@@ -47,20 +49,30 @@ static int64_t divide_up(int64_t a, int64_t b)
 
 /* ------------------------------------------------------------------ what a pass asks for */
 
-/* Keys that a unit of `width` lanes reads, on average: asked of a few units, evenly spread, of the first head. */
-static double sample_keys(const fv_offer *o, int width)
+/* Query rows that share a key/value head. */
+static int64_t tallest(const fv_offer *o)
+{
+    return o->plan->work.group * divide_up(o->lengths->rows, o->pass->step);
+}
+
+/* Keys that a unit of `width` lanes reads. Of few query rows one unit is asked, and the answer decides between forms; of many a few
+   are asked, evenly spread, and it is for predicting only. All of the first head. */
+static double unit_keys(const fv_offer *o, int width)
 {
     const fv_work *w = &o->plan->work;
     const fv_sequence sequence = {.lengths = o->lengths};
     const fv_task task = {&sequence, o->pass, 0, 0};
-    const int64_t units = fv_work_units(w, o->lengths, o->pass->step, width), asked = units < SAMPLES ? units : SAMPLES;
+    const int64_t units = fv_work_units(w, o->lengths, o->pass->step, width), most = tallest(o) > ROWS_TALLEST ? SAMPLES : 1;
+    const int64_t asked = units < most ? units : most;
     double keys = 0;
+    if (!isnan(o->keys))
+        return o->keys;
     for (int64_t i = 0; i < asked; i++) {
         fv_place place[FVK_MAX_LANES];
         fv_lane lane[FVK_MAX_LANES];
         const fv_span *span;
         int64_t class;
-        int n = fv_work_places(w, &task, asked > 1 ? i * (units - 1) / (asked - 1) : 0, width, place, &class);
+        int n = fv_work_places(w, &task, asked > 1 ? i * (units - 1) / (asked - 1) : units / 2, width, place, &class);
         size_t spans;
         for (int k = 0; k < n; k++)
             lane[k] = place[k].lane;
@@ -75,7 +87,7 @@ static double sample_keys(const fv_offer *o, int width)
 static double read_bytes(const fovea_plan *plan)
 {
     const double fma = tuned(plan, FV_TUNE_FMA), read = tuned(plan, FV_TUNE_READ);
-    return fma > 0 && read > 0 ? read / fma * fv_forms_slot_flops(plan) : 5.5;
+    return fma > 0 && read > 0 ? read / fma * slot_flops(plan) : 5.5;
 }
 
 /* Slots to bring `reads` rounds of n keys and their values from far memory; 0 when all of them stay near. */
@@ -126,24 +138,25 @@ static double lanes_cost(fv_offer *o)
 {
     const fv_work *w = &o->plan->work;
     const int64_t units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
-    const double keys = sample_keys(o, w->kernel.lanes);
+    const double keys = unit_keys(o, w->kernel.lanes);
+    /* tiles per task follow the number of workers, so they must not count where there is a choice */
+    const double tasks = (double)(tallest(o) > ROWS_TALLEST ? divide_up(units, w->tiles) : units);
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
-    return tuned(o->plan, FV_TUNE_LANES_COST) * both(lanes_compute(o, (double)units, (double)o->units, keys),
-                                                     far_slots(o, (double)o->units, keys), lanes_overlap);
+    return tuned(o->plan, FV_TUNE_LANES_COST) *
+           both(lanes_compute(o, (double)units, tasks, keys), far_slots(o, tasks, keys), lanes_overlap);
 }
 
 /* ------------------------------------------------------------------ rows */
 
 static int rows_eligible(const fv_offer *o, char why[FV_FORM_REASON])
 {
-    const int64_t tallest = o->plan->work.group * divide_up(o->lengths->rows, o->pass->step);
     if (!lanes_eligible(o, why))
         return 0;
-    if (tallest <= ROWS_TALLEST || tuned(o->plan, FV_TUNE_FORM) == FV_FORM_ROWS)
+    if (tallest(o) <= ROWS_TALLEST || tuned(o->plan, FV_TUNE_FORM) == FV_FORM_ROWS)
         return 1;
     snprintf(why, FV_FORM_REASON, "%lld query rows share a key/value head, and it reads every key once for %d of them",
-             (long long)tallest, FVK_MAX_ROWS);
+             (long long)tallest(o), FVK_MAX_ROWS);
     return 0;
 }
 
@@ -168,7 +181,7 @@ static double rows_cost(fv_offer *o)
     const int64_t n = fv_work_units(w, o->lengths, o->pass->step, FVK_MAX_ROWS);
     const double vl = w->kernel.lanes / (double)tile_vectors(fv_cpu_strongest(o->plan->context->isas));
     const double vectors = ceil((double)p->d / vl) + ceil((double)p->dv / vl);
-    const double units = (double)n, rows = (double)(w->group * o->lengths->rows), keys = sample_keys(o, FVK_MAX_ROWS);
+    const double units = (double)n, rows = (double)(w->group * o->lengths->rows), keys = unit_keys(o, FVK_MAX_ROWS);
     const double per_row_key_dim = w->kernel.widen ? rows_row_key_dim_half : rows_row_key_dim;
     double pieces, compute;
     o->splits = rows_splits(o, n, keys);
@@ -193,7 +206,7 @@ static int pruned_eligible(const fv_offer *o, char why[FV_FORM_REASON])
 static double pruned_cost(fv_offer *o)
 {
     const fv_work *w = &o->plan->work;
-    const double keys = sample_keys(o, w->kernel.lanes);
+    const double keys = unit_keys(o, w->kernel.lanes);
     o->units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
     o->splits = 1;
     return lanes_compute(o, (double)o->units, (double)o->units, keys) +
@@ -215,56 +228,126 @@ static unsigned forced(const fovea_plan *plan)
     return form == FV_FORM_LANES ? 0 : form == FV_FORM_ROWS ? 1 : FV_FORMS;
 }
 
+size_t fv_forms_scratch(const fv_lengths *lengths)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < lengths->patterns; i++) {
+        const fv_pattern *pattern = lengths->pattern[i];
+        size_t need = fv_pattern_tile_scratch(pattern, FV_PATTERN_WHOLE, FVK_MAX_LANES);
+        bytes = need > bytes ? need : bytes;
+        for (unsigned part = 0; part < fv_pattern_parts(pattern); part++) {
+            need = fv_pattern_tile_scratch(pattern, part, FVK_MAX_LANES);
+            bytes = need > bytes ? need : bytes;
+        }
+    }
+    return bytes;
+}
+
 void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass *pass, void *scratch)
 {
-    const unsigned wanted = forced(plan);
+    fv_offer offer[FV_FORMS];
+    unsigned can[FV_FORMS], count = 0;
     double best = INFINITY;
     for (unsigned i = 0; i < FV_FORMS; i++) {
-        fv_offer offer = {plan, lengths, pass, scratch, 0, 1};
         char why[FV_FORM_REASON];
+        offer[i] = (fv_offer){plan, lengths, pass, scratch, NAN, 0, 1};
+        if (fv_forms[i].eligible(&offer[i], why))
+            can[count++] = i;
+        if (i == forced(plan) && count && can[count - 1] == i) {
+            can[0] = i;
+            count = 1;
+            break;
+        }
+    }
+    for (unsigned n = 0; n < count; n++) {
+        const unsigned i = can[n];
         double price;
-        pass->price[i] = NAN;
-        if (!fv_forms[i].eligible(&offer, why))
-            continue;
-        price = pass->price[i] = fv_forms[i].cost(&offer);
-        if (i == wanted)
-            price = -1;
+        if (count == 1 && fv_forms[i].driver != FV_DRIVE_ROWS)
+            offer[i].keys = 0; /* no choice, and nothing that depends on keys: they need not be asked for */
+        price = fv_forms[i].cost(&offer[i]);
         if (!(price < best))
             continue;
         best = price;
         pass->form = i;
         pass->driver = fv_forms[i].driver;
-        pass->units = offer.units;
-        pass->splits = offer.splits;
+        pass->units = offer[i].units;
+        pass->splits = offer[i].splits;
     }
 }
 
-/* ------------------------------------------------------------------ time */
+/* ------------------------------------------------------------------ work and time */
 
-double fv_forms_slot_flops(const fovea_plan *plan)
+static double slot_flops(const fovea_plan *plan)
 {
     return 2.0 * plan->work.kernel.lanes / tile_vectors(fv_cpu_strongest(plan->context->isas));
 }
 
-double fv_forms_slot_ns(const fovea_plan *plan)
+/* Slots of one key/value head of all sequences, when units read `keys` keys (NaN: as many as they do; then scratch is needed); no
+   more are added once there are `enough`. */
+static double pass_slots(const fovea_plan *plan, unsigned number, unsigned form, double keys, double enough, void *scratch)
 {
-    const double known = tuned(plan, FV_TUNE_FMA);
-    return fv_forms_slot_flops(plan) / (known > 0 ? known : fv_plan_fma_rate(plan->context->isas));
+    const fv_work *w = &plan->work;
+    double slots = 0;
+    for (int64_t i = 0; i < w->sequences && !(slots >= enough); i++) {
+        const fv_lengths *lengths = w->sequence[i].lengths;
+        fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1};
+        char why[FV_FORM_REASON];
+        double cost;
+        if (number >= lengths->passes)
+            continue;
+        if (keys > 0) /* as many as there are */
+            offer.keys = (double)divide_up(lengths->shape.lk, lengths->pass[number].step);
+        if (form < FV_FORMS && !fv_forms[form].eligible(&offer, why))
+            return NAN;
+        cost = fv_forms[form < FV_FORMS ? form : lengths->pass[number].form].cost(&offer);
+        if (!plan->problem.nseq) /* a batch of one shape */
+            return cost * (double)w->sequences;
+        slots += cost;
+    }
+    return slots;
+}
+
+/* The same, with scratch of its own; NaN without memory. */
+static double asked_slots(const fovea_plan *plan, unsigned number, unsigned form, double enough)
+{
+    const fv_memory *memory = &plan->context->memory;
+    size_t bytes = 0;
+    void *scratch;
+    double slots;
+    for (int64_t i = 0; i < plan->shapes; i++) {
+        size_t need = fv_forms_scratch(&plan->lengths[i]);
+        bytes = need > bytes ? need : bytes;
+    }
+    scratch = fv_memory_get(memory, bytes);
+    if (!scratch)
+        return NAN;
+    slots = pass_slots(plan, number, form, NAN, enough, scratch);
+    fv_memory_put(memory, scratch);
+    return slots;
+}
+
+/* Bounds first, for patterns take their time to answer: no keys at all, and all keys. */
+int fv_forms_is_small(const fovea_plan *plan, unsigned number, double flops)
+{
+    const double enough = flops / slot_flops(plan) / (double)plan->problem.hkv;
+    double slots;
+    if (pass_slots(plan, number, FV_FORMS, 0, enough, NULL) >= enough)
+        return 0;
+    if (pass_slots(plan, number, FV_FORMS, INFINITY, enough, NULL) < enough)
+        return 1;
+    slots = asked_slots(plan, number, FV_FORMS, enough);
+    return isnan(slots) ? -1 : slots < enough;
 }
 
 double fv_forms_pass_ns(const fovea_plan *plan, unsigned number, unsigned form)
 {
     const fv_work *w = &plan->work;
-    double slots = 0, workers = w->alone[number] ? 1 : plan->context->threads.workers;
-    for (int64_t i = 0; i < w->sequences; i++) {
-        const fv_lengths *lengths = w->sequence[i].lengths;
-        const fv_pass *pass = &lengths->pass[number];
-        if (number < lengths->passes)
-            slots += pass->price[form < FV_FORMS ? form : pass->form] * (double)plan->problem.hkv;
-    }
+    const double known = tuned(plan, FV_TUNE_FMA), rate = known > 0 ? known : fv_plan_fma_rate(plan->context->isas);
+    const double slots = asked_slots(plan, number, form, INFINITY) * (double)plan->problem.hkv;
+    double workers = w->alone[number] ? 1 : plan->context->threads.workers;
     if (workers > (double)w->tasks[number])
         workers = w->tasks[number] > 1 ? (double)w->tasks[number] : 1;
-    return slots / workers * fv_forms_slot_ns(plan);
+    return slots / workers * slot_flops(plan) / rate;
 }
 
 void fv_forms_time(double ns, char *out, size_t n)
@@ -279,17 +362,17 @@ void fv_forms_time(double ns, char *out, size_t n)
 void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv_pass *pass, unsigned form,
                      char why[FV_FORM_REASON])
 {
-    const fv_offer offer = {plan, lengths, pass, NULL, 0, 1};
+    const fv_offer offer = {plan, lengths, pass, NULL, NAN, 0, 1};
     const unsigned number = (unsigned)(pass - lengths->pass);
     const char *taken = fv_forms[pass->form].name;
     char its[32], best[32];
     if (!fv_forms[form].eligible(&offer, why))
         return;
-    if (forced(plan) == pass->form)
+    if (forced(plan) == pass->form) {
         snprintf(why, FV_FORM_REASON, "the tuning asks for %s", taken);
-    else {
-        fv_forms_time(fv_forms_pass_ns(plan, number, form), its, sizeof its);
-        fv_forms_time(fv_forms_pass_ns(plan, number, pass->form), best, sizeof best);
-        snprintf(why, FV_FORM_REASON, "predicted %s, %s %s", its, taken, best);
+        return;
     }
+    fv_forms_time(fv_forms_pass_ns(plan, number, form), its, sizeof its);
+    fv_forms_time(fv_forms_pass_ns(plan, number, pass->form), best, sizeof best);
+    snprintf(why, FV_FORM_REASON, "predicted %s, %s %s", its, taken, best);
 }

@@ -15,8 +15,9 @@ typedef struct fv_offer {
     const fovea_plan *plan;
     const fv_lengths *lengths;
     const fv_pass *pass; /* pattern, part, step and classes are set */
-    void *scratch;       /* of fv_pattern_tile, for FVK_MAX_LANES lanes */
-    /* what the form would be run with; filled in by cost() */
+    void *scratch;       /* of fv_pattern_tile, for FVK_MAX_LANES lanes; NULL when keys is given */
+    double keys;         /* keys that a unit reads; NaN: ask the pattern about a unit or a few */
+    /* what the form would be run with; set by cost() */
     int64_t units, splits;
 } fv_offer;
 
@@ -31,16 +32,17 @@ typedef struct fv_form {
 
 extern const fv_form fv_forms[FV_FORMS];
 
-/* Chooses the form of a pass: driver, units, splits, and the price of every form. */
+/* Bytes of scratch for the patterns of these lengths. */
+size_t fv_forms_scratch(const fv_lengths *lengths);
+/* Chooses the form of a pass: form, driver, units, splits. */
 void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass *pass, void *scratch);
 /* Why a form is not the one taken. */
 void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv_pass *pass, unsigned form,
                      char why[FV_FORM_REASON]);
-/* Nanoseconds of a slot on one thread of this machine. */
-double fv_forms_slot_ns(const fovea_plan *plan);
-/* Flops of a slot. */
-double fv_forms_slot_flops(const fovea_plan *plan);
-/* Predicted time of pass `number` of all sequences in the forms taken (form = FV_FORMS) or in one form, on the plan's workers. */
+/* 1 when a pass of all sequences is less work than `flops`, -1 without memory to find out. */
+int fv_forms_is_small(const fovea_plan *plan, unsigned number, double flops);
+/* Predicted time of pass `number` of all sequences on the plan's workers, in the forms taken (form = FV_FORMS) or in one form; NaN
+   when it cannot run, and without memory. */
 double fv_forms_pass_ns(const fovea_plan *plan, unsigned number, unsigned form);
 /* "12.3 us" */
 void fv_forms_time(double ns, char *out, size_t n);

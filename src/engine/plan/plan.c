@@ -144,39 +144,29 @@ static void set_pass(fovea_plan *plan, fv_lengths *lengths, fv_pattern *pattern,
     fv_forms_choose(plan, lengths, pass, scratch);
 }
 
-/* Memory to ask any part of a pattern about a tile. */
-static void *tile_scratch(const fovea_plan *plan, const fv_pattern *pattern)
-{
-    size_t bytes = fv_pattern_tile_scratch(pattern, FV_PATTERN_WHOLE, FVK_MAX_LANES);
-    for (unsigned part = 0; part < fv_pattern_parts(pattern); part++) {
-        size_t need = fv_pattern_tile_scratch(pattern, part, FVK_MAX_LANES);
-        bytes = need > bytes ? need : bytes;
-    }
-    return fv_memory_get(&plan->context->memory, bytes);
-}
-
 static fovea_status set_passes(fovea_plan *plan, fv_lengths *lengths, fovea_error *err)
 {
-    for (unsigned i = 0; i < lengths->patterns; i++) {
+    const size_t bytes = fv_forms_scratch(lengths);
+    void *scratch = fv_memory_get(&plan->context->memory, bytes);
+    fovea_status status = scratch ? FOVEA_OK : no_memory(err, "the spans of a tile", bytes);
+    for (unsigned i = 0; i < lengths->patterns && !status; i++) {
         fv_pattern *pattern = lengths->pattern[i];
         unsigned parts = fv_pattern_parts(pattern);
-        void *scratch;
         if (lengths->passes + parts > FV_MAX_PASSES)
-            return fv_error_set(err, FOVEA_ERROR_SHAPE, "the variant needs more than %d passes", FV_MAX_PASSES);
-        scratch = tile_scratch(plan, pattern);
-        if (!scratch)
-            return no_memory(err, "the spans of a tile", 0);
+            status = fv_error_set(err, FOVEA_ERROR_SHAPE, "the variant needs more than %d passes", FV_MAX_PASSES);
         /* a list of rows, or a whole row of scores, has no classes */
-        if (plan->work.normaliser || plan->work.rows)
+        else if (plan->work.normaliser || plan->work.rows)
             set_pass(plan, lengths, pattern, FV_PATTERN_WHOLE, 1, scratch);
         else
             for (unsigned part = 0; part < parts; part++)
                 set_pass(plan, lengths, pattern, part, fv_pattern_step(pattern, part), scratch);
-        fv_memory_put(&plan->context->memory, scratch);
     }
-    lengths->pass[0].first = 1;
-    lengths->pass[lengths->passes - 1].last = 1;
-    return FOVEA_OK;
+    fv_memory_put(&plan->context->memory, scratch);
+    if (!status) {
+        lengths->pass[0].first = 1;
+        lengths->pass[lengths->passes - 1].last = 1;
+    }
+    return status;
 }
 
 /* The entry for a pair of lengths, compiled on first sight. */
@@ -260,19 +250,17 @@ static fovea_status set_sequences(fovea_plan *plan, const fovea_recipe *recipe, 
 }
 
 /* Passes whose work is worth no second thread. Which threads compute changes no bit. */
-static void set_alone(fovea_plan *plan)
+static fovea_status set_alone(fovea_plan *plan, fovea_error *err)
 {
     fv_work *w = &plan->work;
-    const double least = plan->context->tuning.value[FV_TUNE_THREAD_FLOPS] / fv_forms_slot_flops(plan);
+    const double least = plan->context->tuning.value[FV_TUNE_THREAD_FLOPS];
     for (unsigned k = 0; k < w->passes; k++) {
-        double slots = 0;
-        for (int64_t i = 0; i < w->sequences && slots < least; i++) {
-            const fv_lengths *lengths = w->sequence[i].lengths;
-            if (k < lengths->passes)
-                slots += lengths->pass[k].price[lengths->pass[k].form] * (double)plan->problem.hkv;
-        }
-        w->alone[k] = w->tasks[k] < 2 || slots < least;
+        int small = plan->context->threads.workers == 1 || w->tasks[k] < 2 ? 1 : fv_forms_is_small(plan, k, least);
+        if (small < 0)
+            return no_memory(err, "the spans of a tile", 0);
+        w->alone[k] = small;
     }
+    return FOVEA_OK;
 }
 
 /* Numbers the tasks and adds up the workspace. */
@@ -304,7 +292,6 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
         if (splits && (size_t)w->tasks[k] > partials)
             partials = (size_t)w->tasks[k];
     }
-    set_alone(plan);
     w->partials = (int64_t)partials;
     w->merge_alone = 4.0 * (double)(partials * FVK_MAX_ROWS) * (double)p->dv < plan->context->tuning.value[FV_TUNE_THREAD_FLOPS];
     w->state_bytes = 0;
@@ -338,6 +325,8 @@ fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *pro
     w->problem = plan->problem;
     if (!status)
         status = set_workspace(plan, err);
+    if (!status)
+        status = set_alone(plan, err);
     plan->spec = fv_memory_text(&context->memory, fovea_recipe_spec(recipe));
     if (!status && !plan->spec)
         status = no_memory(err, "the SPEC", strlen(fovea_recipe_spec(recipe)) + 1);

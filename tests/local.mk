@@ -28,6 +28,7 @@ AM_TESTS_ENVIRONMENT = \
 	includedir='$(includedir)'; export includedir; mandir='$(mandir)'; export mandir; \
 	pkgdatadir='$(pkgdatadir)'; export pkgdatadir; \
 	LC_ALL=C; export LC_ALL; \
+	FOVEA_TUNING=off; export FOVEA_TUNING; \
 	unset FOVEA_ISA FOVEA_DATA;
 
 FV_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/engine -I$(top_srcdir)/src/lab -I$(top_srcdir)/simd -I$(top_srcdir) \
@@ -152,6 +153,10 @@ UNIT_TESTS += tests/report.unit
 tests_report_unit_SOURCES = tests/report.c
 tests_report_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_report_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/tuning.unit
+tests_tuning_unit_SOURCES = tests/tuning.c tests/refusal.c
+tests_tuning_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_tuning_unit_LDADD = $(UNIT_LIBS)
 # (unit programs: end)
 endif
 

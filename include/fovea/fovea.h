@@ -78,6 +78,7 @@ typedef enum fovea_status {
     FOVEA_ERROR_FILE,       /* the loader could not supply the array a recipe names */
     FOVEA_ERROR_OVERFLOW,   /* a size does not fit */
     FOVEA_ERROR_MEMORY,     /* the allocator returned NULL */
+    FOVEA_ERROR_TUNING,     /* a tuning key is unknown, or its value outside its range */
     FOVEA_STATUS_COUNT
 } fovea_status;
 
@@ -144,6 +145,11 @@ typedef struct fovea_context_options {
        set the best of this CPU. */
     const char *isa;
     uint64_t seed; /* default of every seed= in recipes and patterns */
+
+    /* Since 0.2; a struct_size that ends before it means NULL. Tuning file to read (see below), "" or "off" for none, NULL for
+       the environment's: FOVEA_TUNING, else $XDG_CONFIG_HOME/fovea/tuning, else ~/.config/fovea/tuning where there is one. A
+       file that cannot be used is ignored as a whole, with one line to the log. */
+    const char *tuning;
 } fovea_context_options;
 
 /* options NULL means all defaults. Thread safe; the context must outlive its recipes and plans. */
@@ -152,6 +158,39 @@ FOVEA_API fovea_status fovea_context_create(const fovea_context_options *options
 FOVEA_API void fovea_context_destroy(fovea_context *context); /* NULL is fine */
 FOVEA_API const char *fovea_context_isa(const fovea_context *context);
 FOVEA_API unsigned fovea_context_threads(const fovea_context *context);
+
+/* ------------------------------------------------------------------ tuning */
+
+/* What plans leave open: a table of keys with defaults that suit most machines. A context takes the values measured by
+   `fovea tune` from a file of `key value` lines. No value leads out of the tolerance classes. Results have the same bits for any
+   number of threads with the same tuning; keys that change how sums are grouped change the last bits. */
+typedef struct fovea_tuning_key {
+    const char *name;          /* "block" */
+    double standard, min, max; /* default, and bounds, both inclusive */
+    int whole;                 /* 1: whole numbers only */
+    const char *words;         /* "auto|dot|widen": the value is the index of one of these; NULL for a number */
+    const char *unit;          /* "keys", ...; "" when it has none */
+    const char *help;
+} fovea_tuning_key;
+
+/* Keys in the order of the file; NULL past the last one. Owned by the library. */
+FOVEA_API const fovea_tuning_key *fovea_tuning_key_at(unsigned index);
+/* Value in force; NaN for an unknown key. */
+FOVEA_API double fovea_context_tuning(const fovea_context *context, const char *key);
+/* Where the values come from: "defaults", the path of the file read, or "the program" after fovea_context_tune. */
+FOVEA_API const char *fovea_context_tuning_source(const fovea_context *context);
+/* Why a file was ignored, as it went to the log; "" when none was. *status (may be NULL): FOVEA_ERROR_TUNING for a malformed
+   file, FOVEA_ERROR_ISA for one made for another CPU, version or instruction set, FOVEA_ERROR_FILE for one that cannot be read. */
+FOVEA_API const char *fovea_context_tuning_note(const fovea_context *context, fovea_status *status);
+/* Sets one value for plans made from now on. Not while another thread uses the context. */
+FOVEA_API fovea_status fovea_context_tune(fovea_context *context, const char *key, const char *value, fovea_error *err);
+/* The text of a tuning file with the context's values, for this library, CPU and instruction set. Returns its length; at most
+   size bytes are written, the last of them 0. `date` is any one-line text. */
+FOVEA_API size_t fovea_context_tuning_text(const fovea_context *context, const char *date, char *text, size_t size);
+/* Path that a context with options.tuning NULL reads, "" when tuning is off; the same conventions. */
+FOVEA_API size_t fovea_tuning_path(char *path, size_t size);
+/* What a tuning file is made for: the CPU's own name, family, model and stepping; owned by the library. */
+FOVEA_API const char *fovea_cpu_name(void);
 
 /* ------------------------------------------------------------------ problem */
 
@@ -284,8 +323,24 @@ FOVEA_API fovea_status fovea_plan_create(fovea_context *context, const fovea_pro
 FOVEA_API void fovea_plan_destroy(fovea_plan *plan);
 /* Bytes of workspace that execute needs; the block must be aligned to 64 bytes. */
 FOVEA_API size_t fovea_plan_workspace(const fovea_plan *plan);
-/* Several lines for people: driver, kernels and tiles chosen and why others were not. Owned by the plan. */
+/* Several lines for people: forms, kernels and tiles chosen, predicted times, and why others were not chosen. Made when first
+   asked for; owned by the plan. */
 FOVEA_API const char *fovea_plan_explain(const fovea_plan *plan);
+
+/* One form (loop over tiles) that a pass of the plan could run in. */
+typedef struct fovea_form {
+    size_t struct_size;  /* sizeof(fovea_form), set by the caller */
+    unsigned pass;       /* from 0 */
+    const char *name;    /* "lanes", "rows", "pruned" */
+    int taken;
+    double predicted_ns; /* of this pass by the cost model, on the context's workers; NaN when the form cannot run it */
+    char reason[240];    /* of a form not taken: why; else "" */
+} fovea_form;
+/* Fills *form; 0 when there is no such index or struct_size is unknown. Every pass lists every form. */
+FOVEA_API int fovea_plan_form(const fovea_plan *plan, unsigned index, fovea_form *form);
+/* Time of one execution by the cost model: of all passes, on the context's workers. The rate of fma is measured once per
+   process, in about half a millisecond, where the tuning does not hold it. */
+FOVEA_API double fovea_plan_predicted_ns(const fovea_plan *plan);
 
 typedef struct fovea_cost {
     double visible_pairs; /* (query, key) pairs the pattern lets through, summed over batch and heads; a multiset's

@@ -18,6 +18,7 @@ libengine_la_SOURCES = \
 	src/engine/api/problem.h \
 	src/engine/api/registry.c \
 	src/engine/api/status.c \
+	src/engine/api/tuning.c \
 	src/engine/check/case.c \
 	src/engine/check/case.h \
 	src/engine/check/check.c \
@@ -42,6 +43,9 @@ libengine_la_SOURCES = \
 	src/engine/core/numbers.h \
 	src/engine/core/threads.c \
 	src/engine/core/threads.h \
+	src/engine/core/tuning.c \
+	src/engine/core/tuning.h \
+	src/engine/core/tuning_file.c \
 	src/engine/drive/execute.c \
 	src/engine/drive/execute.h \
 	src/engine/drive/lanes.c \
@@ -72,6 +76,8 @@ libengine_la_SOURCES = \
 	src/engine/plan/choose.c \
 	src/engine/plan/cost.c \
 	src/engine/plan/explain.c \
+	src/engine/plan/forms.c \
+	src/engine/plan/forms.h \
 	src/engine/plan/plan.c \
 	src/engine/plan/plan.h \
 	src/engine/variants/build.c \

@@ -27,6 +27,7 @@ LAB_SOURCES = \
 	src/lab/cli/source.h \
 	src/lab/cli/tensors.c \
 	src/lab/cli/tensors.h \
+	src/lab/cli/tune.c \
 	src/lab/eval/available.c \
 	src/lab/eval/available.h \
 	src/lab/eval/clock.c \
@@ -45,6 +46,8 @@ LAB_SOURCES = \
 	src/lab/eval/shapes.h \
 	src/lab/eval/synthetic.c \
 	src/lab/eval/synthetic.h \
+	src/lab/eval/tuner.c \
+	src/lab/eval/tuner.h \
 	src/lab/io/atomic.c \
 	src/lab/io/atomic.h \
 	src/lab/io/bytes.c \

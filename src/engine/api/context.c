@@ -4,6 +4,8 @@
 #include "core/cpu.h"
 #include "core/error.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,9 +59,12 @@ static fovea_status choose_isas(const char *cap, const char *from, unsigned *isa
     return FOVEA_OK;
 }
 
+/* Size of the options of version 0.1. */
+enum { FIRST_SIZE = offsetof(fovea_context_options, tuning) };
+
 static fovea_status check_options(const fovea_context_options *o, fovea_error *err)
 {
-    if (o->struct_size != sizeof *o)
+    if (o->struct_size != sizeof *o && o->struct_size != FIRST_SIZE)
         return fv_error_set(err, FOVEA_ERROR_STRUCT, "options.struct_size %zu is not sizeof(fovea_context_options) = %zu",
                             o->struct_size, sizeof *o);
     if (!o->allocate != !o->release)
@@ -71,6 +76,19 @@ static fovea_status check_options(const fovea_context_options *o, fovea_error *e
     if (o->threads > 1024)
         return fv_error_set(err, FOVEA_ERROR_THREADS, "options.threads %u is outside 1..1024", o->threads);
     return FOVEA_OK;
+}
+
+static void load_tuning(fovea_context *c, const char *option)
+{
+    char line[FV_TUNING_SOURCE + 32];
+    int level = fv_tuning_load(&c->tuning, option, fvk_isa_names[fv_cpu_strongest(c->isas)]);
+    if (level < 0 || !c->log)
+        return;
+    if (c->tuning.note[0])
+        snprintf(line, sizeof line, "%s", c->tuning.note);
+    else
+        snprintf(line, sizeof line, "tuning read from %s", c->tuning.source);
+    c->log(c->log_user, level, line);
 }
 
 fovea_status fovea_context_create(const fovea_context_options *options, fovea_context **context, fovea_error *err)
@@ -106,6 +124,7 @@ fovea_status fovea_context_create(const fovea_context_options *options, fovea_co
         fv_memory_put(&memory, c);
         return fv_error_set(err, FOVEA_ERROR_MEMORY, "no memory for a pool of %u threads", o->threads);
     }
+    load_tuning(c, o->struct_size == FIRST_SIZE ? NULL : o->tuning);
     *context = c;
     return FOVEA_OK;
 }

@@ -1,10 +1,11 @@
 /* Plans: creation, questions, execution. */
-#include "plan/plan.h"
+#include "plan/forms.h"
 
 #include "api/problem.h"
 #include "core/error.h"
 #include "drive/execute.h"
 
+#include <stdio.h>
 #include <string.h>
 
 fovea_status fovea_plan_create(fovea_context *context, const fovea_problem *problem, const fovea_recipe *recipe,
@@ -47,7 +48,36 @@ size_t fovea_plan_workspace(const fovea_plan *plan)
 
 const char *fovea_plan_explain(const fovea_plan *plan)
 {
-    return plan ? plan->text : "";
+    const char *text = plan ? fv_plan_describe(plan) : "";
+    return text ? text : "no memory for the text of this plan\n";
+}
+
+int fovea_plan_form(const fovea_plan *plan, unsigned index, fovea_form *form)
+{
+    const fv_lengths *lengths;
+    const fv_pass *pass;
+    const unsigned number = index / FV_FORMS, row = index % FV_FORMS;
+    char why[FV_FORM_REASON] = "";
+    if (!plan || !form || form->struct_size != sizeof *form || number >= plan->lengths[0].passes)
+        return 0;
+    lengths = &plan->lengths[0];
+    pass = &lengths->pass[number];
+    if (row != pass->form)
+        fv_forms_reason(plan, lengths, pass, row, why);
+    form->pass = number;
+    form->name = fv_forms[row].name;
+    form->taken = row == pass->form;
+    form->predicted_ns = fv_forms_pass_ns(plan, number, form->taken ? FV_FORMS : row);
+    snprintf(form->reason, sizeof form->reason, "%s", why);
+    return 1;
+}
+
+double fovea_plan_predicted_ns(const fovea_plan *plan)
+{
+    double ns = 0;
+    for (unsigned k = 0; plan && k < plan->work.passes; k++)
+        ns += fv_forms_pass_ns(plan, k, FV_FORMS);
+    return ns;
 }
 
 fovea_status fovea_plan_cost(const fovea_plan *plan, fovea_cost *cost, fovea_error *err)

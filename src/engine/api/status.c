@@ -31,6 +31,7 @@ static const char *const text[FOVEA_STATUS_COUNT] = {
     [FOVEA_ERROR_FILE] = "an array named by a recipe could not be loaded",
     [FOVEA_ERROR_OVERFLOW] = "a size does not fit",
     [FOVEA_ERROR_MEMORY] = "out of memory",
+    [FOVEA_ERROR_TUNING] = "a tuning key is unknown or its value out of range",
 };
 
 const char *fovea_status_text(fovea_status status)

@@ -3,6 +3,7 @@
 #define FV_CORE_CONTEXT_H
 #include "core/memory.h"
 #include "core/threads.h"
+#include "core/tuning.h"
 #include <fovea/fovea.h>
 
 struct fovea_context {
@@ -15,5 +16,6 @@ struct fovea_context {
     void *load_user;
     unsigned isas; /* bit set over fvk_isa that plans may use */
     uint64_t seed;
+    fv_tuning tuning;
 };
 #endif

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { KNOWN = 1u << 31 };
@@ -39,6 +40,25 @@ static unsigned runnable(void)
     return isas;
 }
 
+static char name[128];
+
+static void find_name(void)
+{
+    unsigned r[12] = {0}, a = 0, b, c, d, family, model;
+    char brand[49] = "";
+    const char *at = brand;
+    for (unsigned i = 0; i < 3; i++)
+        __get_cpuid(0x80000002u + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
+    memcpy(brand, r, 48);
+    at += strspn(at, " ");
+    for (size_t n = strlen(at); n && at[n - 1] == ' '; n--)
+        brand[at - brand + (ptrdiff_t)n - 1] = 0;
+    __get_cpuid(1, &a, &b, &c, &d);
+    family = (a >> 8 & 15) + ((a >> 8 & 15) == 15 ? a >> 20 & 255 : 0);
+    model = (a >> 4 & 15) | (family >= 6 ? a >> 12 & 240 : 0);
+    snprintf(name, sizeof name, "%s, family %u model %u stepping %u", *at ? at : "x86", family, model, a & 15);
+}
+
 static char features[256];
 
 static void find_features(void)
@@ -70,11 +90,37 @@ static unsigned runnable(void)
 }
 
 const char *fv_cpu_features(void) { return "neon"; }
+
+static char name[128];
+
+static void find_name(void)
+{
+    char midr[32] = "";
+    FILE *f = fopen("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1", "r");
+    if (f) {
+        if (!fgets(midr, sizeof midr, f))
+            midr[0] = 0;
+        fclose(f);
+    }
+    midr[strcspn(midr, "\n")] = 0;
+    snprintf(name, sizeof name, "aarch64%s%s", *midr ? ", midr " : "", midr);
+}
 #else
 static unsigned runnable(void) { return 1u << FVK_SCALAR | 1u << FVK_GENERIC; }
 
 const char *fv_cpu_features(void) { return ""; }
+
+static char name[128];
+
+static void find_name(void) { snprintf(name, sizeof name, "unknown"); }
 #endif
+
+const char *fv_cpu_name(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_name);
+    return name;
+}
 
 unsigned fv_cpu_isas(void)
 {

@@ -13,4 +13,6 @@ fvk_isa fv_cpu_strongest(unsigned isas);
 int fv_cpu_isa(const char *name);
 /* Features found, space separated. */
 const char *fv_cpu_features(void);
+/* The CPU's own name with family, model and stepping: "GenuineX, family 6 model 85 stepping 7". */
+const char *fv_cpu_name(void);
 #endif

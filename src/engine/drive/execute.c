@@ -43,6 +43,15 @@ static void work(void *arg, unsigned worker)
     }
 }
 
+/* Waking workers costs as much as a few microseconds of work, and many times that when they sleep. */
+static void run_round(round *r, const fv_threads *threads, int alone)
+{
+    if (alone)
+        work(r, 0);
+    else
+        fv_threads_run(threads, work, r);
+}
+
 void fv_execute(const fv_work *w, fv_tensors *tensors, const fv_threads *threads, void *workspace)
 {
     char *shared = workspace;
@@ -52,10 +61,10 @@ void fv_execute(const fv_work *w, fv_tensors *tensors, const fv_threads *threads
     tensors->kept = 0;
     for (unsigned pass = 0; pass < w->passes; pass++) {
         round r = {w, tensors, shared + w->shared_bytes, pass, 0, 0};
-        fv_threads_run(threads, work, &r);
+        run_round(&r, threads, w->alone[pass]);
         if (w->partials) {
             round merge = {w, tensors, shared + w->shared_bytes, pass, 1, 0};
-            fv_threads_run(threads, work, &merge);
+            run_round(&merge, threads, w->merge_alone);
         }
     }
 }

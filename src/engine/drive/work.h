@@ -34,6 +34,7 @@ typedef struct fv_kernels {
 } fv_kernels;
 
 typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED } fv_driver;
+enum { FV_FORMS = 3 }; /* rows of plan/forms.c */
 
 typedef struct fv_pass {
     const fv_pattern *pattern;
@@ -44,6 +45,7 @@ typedef struct fv_pass {
     int64_t splits;      /* rows driver: key ranges per unit, merged in order; else 1 */
     int64_t units;       /* tasks of one key/value head: tiles times splits */
     int first, last;
+    unsigned form; /* row of plan/forms.c that was taken */
 } fv_pass;
 
 enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };
@@ -88,6 +90,8 @@ typedef struct fv_work {
     int64_t sequences;
     unsigned passes;  /* largest number of passes of a shape */
     int64_t tasks[FV_MAX_PASSES];
+    int alone[FV_MAX_PASSES]; /* 1: too little work for more than the calling thread */
+    int merge_alone;
     int64_t partials; /* rows driver: partial states, one per task, when some pass has splits */
     size_t shared_bytes, scratch_bytes; /* workspace: shared, then one scratch per worker */
     size_t state_bytes;   /* of the shared part: m and l of every row */

@@ -37,6 +37,18 @@ static int pair_percent(unsigned isas)
     return percent;
 }
 
+double fv_plan_fma_rate(unsigned isas)
+{
+    static _Atomic double known[FVK_ISAS];
+    const fvk_row *row = fvk_find(FVK_PEAK, FVK_F32, isas, 0);
+    double found = atomic_load_explicit(&known[row->isa], memory_order_relaxed);
+    if (found == 0) {
+        found = rate(row);
+        atomic_store_explicit(&known[row->isa], found, memory_order_relaxed);
+    }
+    return found;
+}
+
 static void (*find(unsigned isas, fvk_op op, fvk_dtype dtype, int lanes, int *missing))(void)
 {
     const fvk_row *row = fvk_find(op, dtype, isas, lanes);
@@ -53,6 +65,7 @@ int fv_plan_choose(fovea_plan *plan)
     const fvk_dtype type = (fvk_dtype)plan->problem.dtype; /* the two enumerations agree */
     fv_kernels *k = &plan->work.kernel;
     const fvk_row *base = fvk_find(FVK_SOFTMAX, FVK_F32, isas, 0), *pair;
+    const int bf16 = (int)plan->context->tuning.value[FV_TUNE_BF16];
     int missing = 0, lanes;
     if (!base)
         return 0;
@@ -83,10 +96,12 @@ int fv_plan_choose(fovea_plan *plan)
     k->row.moments = (fvk_moments_fn *)find(isas, FVK_MOMENTS, FVK_F32, 0, &missing);
     k->row.ramp = (fvk_ramp_fn *)find(isas, FVK_RAMP, FVK_F32, 0, &missing);
     pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
-    if (pair) {
+    plan->pair_here = pair != NULL;
+    if (pair && bf16 == FV_BF16_AUTO) {
         plan->pair_percent = pair_percent(isas);
         pair = plan->pair_percent > 100 ? pair : NULL;
-    }
+    } else if (bf16 == FV_BF16_WIDEN)
+        pair = NULL;
     if (pair) {
         k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
         k->pack_pair = (fvk_pack_pair_fn *)find(isas, FVK_PACK_PAIR, type, lanes, &missing);

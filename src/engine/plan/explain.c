@@ -1,14 +1,14 @@
-/* What a plan says of itself: driver, kernels and tiles of each pass, and why others were not taken. */
+/* What a plan says of itself: form, kernels and tiles of each pass, and why others were not taken. */
 #include "core/cpu.h"
-#include "core/error.h"
 #include "core/numbers.h"
-#include "plan/plan.h"
+#include "plan/forms.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT = 4096 };
+enum { TEXT = 8192 };
 
 const char *fv_driver_name(fv_driver driver)
 {
@@ -30,22 +30,45 @@ static void add(char *text, const char *format, ...)
 static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned number, char *text)
 {
     const fv_work *w = &plan->work;
+    const fv_lengths *lengths = &plan->lengths[0];
     const char *type = fv_dtype_name(plan->problem.dtype);
-    int64_t rows = pass->classes ? (plan->lengths[0].rows + pass->classes - 1) / pass->classes * w->group : 0;
-    add(text, "pass %u: driver %s, key step %lld\n", number + 1, fv_driver_name(pass->driver), (long long)pass->step);
-    if (pass->driver == FV_DRIVE_LANES) {
+    const int64_t rows = pass->classes ? (lengths->rows + pass->classes - 1) / pass->classes * w->group : 0;
+    char time[32];
+    fv_forms_time(fv_forms_pass_ns(plan, number, FV_FORMS), time, sizeof time);
+    add(text, "pass %u: form %s, key step %lld, predicted %s%s\n", number + 1, fv_driver_name(pass->driver),
+        (long long)pass->step, time,
+        w->alone[number] && plan->context->threads.workers > 1 ? ", on the calling thread alone" : "");
+    if (pass->driver == FV_DRIVE_LANES)
         add(text, "  kernels %s, pv_f32; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
             plan->main_kernel->name, w->kernel.lanes, w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
-        add(text, "  not rows: %lld query rows share a key/value head, more than %d\n", (long long)rows, FVK_MAX_ROWS);
-    } else if (pass->driver == FV_DRIVE_ROWS) {
+    else if (pass->driver == FV_DRIVE_ROWS)
         add(text, "  kernels dot_%s, axpy_%s; keys and values read once for %lld rows, blocks of %d keys, %lld key ranges\n",
-            type, type, (long long)rows, w->row_block, (long long)pass->splits);
-        add(text, "  not lanes: %lld query rows would fill %lld of %d lanes\n", (long long)rows, (long long)rows,
-            w->kernel.lanes);
-    } else {
+            type, type, (long long)(rows < FVK_MAX_ROWS ? rows : FVK_MAX_ROWS), w->row_block, (long long)pass->splits);
+    else
         add(text, "  normaliser %s on whole rows; scores by %s\n", w->normaliser->name, plan->main_kernel->name);
-        add(text, "  not lanes or rows: this normaliser has no online form\n");
+    for (unsigned form = 0; form < FV_FORMS; form++) {
+        char why[FV_FORM_REASON];
+        if (form == pass->form)
+            continue;
+        fv_forms_reason(plan, lengths, pass, form, why);
+        add(text, "  not %s: %s\n", fv_forms[form].name, why);
     }
+}
+
+/* Values that are not the defaults. */
+static void describe_tuning(const fovea_plan *plan, char *text)
+{
+    const fv_tuning *t = &plan->context->tuning;
+    char values[FV_TUNING_FILE_MOST];
+    add(text, "tuning: %.300s", t->source);
+    for (int i = 0; i < FV_TUNINGS; i++)
+        if (t->value[i] != fv_tuning_key[i].standard) {
+            fv_tuning_value_text(i, t->value[i], values, sizeof values);
+            add(text, ", %s %s", fv_tuning_key[i].name, values);
+        }
+    add(text, "\n");
+    if (t->note[0])
+        add(text, "  %s\n", t->note);
 }
 
 static void describe_isas(const fovea_plan *plan, char *text)
@@ -64,7 +87,7 @@ static void describe_isas(const fovea_plan *plan, char *text)
     }
 }
 
-fovea_status fv_plan_describe(fovea_plan *plan, fovea_error *err)
+static char *make_text(const fovea_plan *plan)
 {
     const fv_work *w = &plan->work;
     char text[TEXT] = "";
@@ -75,11 +98,27 @@ fovea_status fv_plan_describe(fovea_plan *plan, fovea_error *err)
     if (plan->pair_percent)
         add(text, "bf16 dot product measured at %d %% of the fma rate: %s\n", plan->pair_percent,
             w->kernel.qk_pair ? "taken for the scores" : "not taken, keys are widened to float");
+    else if (plan->pair_here)
+        add(text, "bf16 dot product %s by the tuning\n", w->kernel.qk_pair ? "taken" : "not taken");
     else if (plan->problem.dtype == FOVEA_BF16)
         add(text, "bf16 is widened to float: no bf16 dot product among the instruction sets allowed\n");
     add(text, "score edits between dot and softmax:%s%s%s%s\n", w->softcap > 0 ? " softcap" : "", w->alibi ? " alibi" : "",
         w->has_bias ? " bias" : "", w->edits ? "" : " none");
     add(text, "workspace: %zu bytes for %u workers\n", plan->workspace, plan->context->threads.workers);
-    plan->text = fv_memory_text(&plan->context->memory, text);
-    return plan->text ? FOVEA_OK : fv_error_set(err, FOVEA_ERROR_MEMORY, "no memory for the text of a plan");
+    describe_tuning(plan, text);
+    return fv_memory_text(&plan->context->memory, text);
+}
+
+const char *fv_plan_describe(const fovea_plan *plan)
+{
+    char *_Atomic *slot = &((fovea_plan *)(uintptr_t)plan)->text; /* the one part of a plan that is written later */
+    char *text = atomic_load(slot), *none = NULL;
+    if (text)
+        return text;
+    text = make_text(plan);
+    if (text && !atomic_compare_exchange_strong(slot, &none, text)) {
+        fv_memory_put(&plan->context->memory, text); /* another thread was first */
+        text = none;
+    }
+    return text;
 }

@@ -3,29 +3,29 @@
 
 #include "core/error.h"
 #include "core/numbers.h"
+#include "plan/forms.h"
 #include "variants/recipe.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#ifdef FV_MINI_TILES /* test builds: inputs of a few tokens reach every path */
-enum { SPLIT_KEYS = 24, ROW_BLOCK = 16, LANE_BLOCK = 12, LANE_TILES = 2, TILE_BYTES = 1 << 19, COPY_TILES = 2, CROWDED = 4 };
+#ifdef FV_MINI_TILES
+enum { CROWDED = 4 };
 #else
-enum {
-    SPLIT_KEYS = 4096, /* rows driver: keys per task; a function of the shape alone, so that threads change no bit */
-    ROW_BLOCK = 2048,  /* keys before switching from K to V: switching early costs a DRAM stream 15 % */
-    LANE_BLOCK = 128,  /* keys per block of the lanes family: 16 KiB of weights for 32 lanes; 96 to 256 differ by 1 % */
-    LANE_TILES = 16,   /* tiles that share a block from L2, when there are tasks enough */
-    TILE_BYTES = 1 << 19, /* of their queries and outputs: half of a small L2 */
-    COPY_TILES = 3,    /* tiles that must share a block before a copy of it pays */
-    CROWDED = 512      /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
-};
+enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
+
+_Static_assert(FV_TILES_MOST == FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
+}
+
+static int64_t tuned(const fovea_plan *plan, fv_tune key)
+{
+    return (int64_t)plan->context->tuning.value[key];
 }
 
 static fovea_status no_memory(fovea_error *err, const char *what, size_t bytes)
@@ -135,46 +135,38 @@ static fovea_status compile(fovea_plan *plan, fv_lengths *lengths, const fv_patt
     return FOVEA_OK;
 }
 
-/* One pass: which driver, how many tasks. */
-static void set_pass(fovea_plan *plan, fv_lengths *lengths, fv_pattern *pattern, unsigned part, int64_t step)
+/* One pass: which form, how many tasks. */
+static void set_pass(fovea_plan *plan, fv_lengths *lengths, fv_pattern *pattern, unsigned part, int64_t step, void *scratch)
 {
-    fv_work *w = &plan->work;
     fv_pass *pass = &lengths->pass[lengths->passes++];
-    int64_t tallest = w->group * divide_up(lengths->rows, step); /* lanes of the largest class */
     *pass = (fv_pass){.pattern = pattern, .part = part, .step = step, .splits = 1};
     pass->classes = step < lengths->rows ? step : lengths->rows;
-    if (w->normaliser) {
-        pass->driver = FV_DRIVE_PRUNED;
-        pass->units = fv_work_units(w, lengths, step, w->kernel.lanes);
-    } else if (tallest <= FVK_MAX_ROWS) {
-        pass->driver = FV_DRIVE_ROWS;
-        pass->splits = divide_up(divide_up(lengths->shape.lk, step), SPLIT_KEYS);
-        if (pass->splits < 1)
-            pass->splits = 1;
-        pass->units = fv_work_units(w, lengths, step, FVK_MAX_ROWS) * pass->splits;
-    } else {
-        pass->driver = FV_DRIVE_LANES;
-        pass->units = divide_up(fv_work_units(w, lengths, step, w->kernel.lanes), w->tiles);
-    }
+    fv_forms_choose(plan, lengths, pass, scratch);
 }
 
 static fovea_status set_passes(fovea_plan *plan, fv_lengths *lengths, fovea_error *err)
 {
-    for (unsigned i = 0; i < lengths->patterns; i++) {
+    const size_t bytes = fv_forms_scratch(lengths);
+    void *scratch = fv_memory_get(&plan->context->memory, bytes);
+    fovea_status status = scratch ? FOVEA_OK : no_memory(err, "the spans of a tile", bytes);
+    for (unsigned i = 0; i < lengths->patterns && !status; i++) {
         fv_pattern *pattern = lengths->pattern[i];
         unsigned parts = fv_pattern_parts(pattern);
         if (lengths->passes + parts > FV_MAX_PASSES)
-            return fv_error_set(err, FOVEA_ERROR_SHAPE, "the variant needs more than %d passes", FV_MAX_PASSES);
+            status = fv_error_set(err, FOVEA_ERROR_SHAPE, "the variant needs more than %d passes", FV_MAX_PASSES);
         /* a list of rows, or a whole row of scores, has no classes */
-        if (plan->work.normaliser || plan->work.rows)
-            set_pass(plan, lengths, pattern, FV_PATTERN_WHOLE, 1);
+        else if (plan->work.normaliser || plan->work.rows)
+            set_pass(plan, lengths, pattern, FV_PATTERN_WHOLE, 1, scratch);
         else
             for (unsigned part = 0; part < parts; part++)
-                set_pass(plan, lengths, pattern, part, fv_pattern_step(pattern, part));
+                set_pass(plan, lengths, pattern, part, fv_pattern_step(pattern, part), scratch);
     }
-    lengths->pass[0].first = 1;
-    lengths->pass[lengths->passes - 1].last = 1;
-    return FOVEA_OK;
+    fv_memory_put(&plan->context->memory, scratch);
+    if (!status) {
+        lengths->pass[0].first = 1;
+        lengths->pass[lengths->passes - 1].last = 1;
+    }
+    return status;
 }
 
 /* The entry for a pair of lengths, compiled on first sight. */
@@ -211,8 +203,8 @@ static void set_tiles(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
     int64_t tile = (plan->problem.d + plan->problem.dv) * w->kernel.lanes * (int64_t)sizeof(float), tiles;
-    w->block = LANE_BLOCK;
-    for (w->tiles = LANE_TILES; w->tiles > 1 && w->tiles * tile > TILE_BYTES;)
+    w->block = (int)tuned(plan, FV_TUNE_BLOCK);
+    for (w->tiles = (int)tuned(plan, FV_TUNE_TILES); w->tiles > 1 && w->tiles * tile > tuned(plan, FV_TUNE_TILE_BYTES);)
         w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
@@ -221,8 +213,8 @@ static void set_tiles(fovea_plan *plan)
     w->copies = 0;
     if (plan->problem.k.token * (int64_t)sizeof(float) % CROWDED == 0 ||
         plan->problem.v.token * (int64_t)sizeof(float) % CROWDED == 0)
-        w->copies = COPY_TILES;
-    w->row_block = ROW_BLOCK;
+        w->copies = (int)tuned(plan, FV_TUNE_COPY_TILES);
+    w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);
 }
@@ -257,6 +249,20 @@ static fovea_status set_sequences(fovea_plan *plan, const fovea_recipe *recipe, 
     return FOVEA_OK;
 }
 
+/* Passes whose work is worth no second thread. Which threads compute changes no bit. */
+static fovea_status set_alone(fovea_plan *plan, fovea_error *err)
+{
+    fv_work *w = &plan->work;
+    const double least = plan->context->tuning.value[FV_TUNE_THREAD_FLOPS];
+    for (unsigned k = 0; k < w->passes; k++) {
+        int small = plan->context->threads.workers == 1 || w->tasks[k] < 2 ? 1 : fv_forms_is_small(plan, k, least);
+        if (small < 0)
+            return no_memory(err, "the spans of a tile", 0);
+        w->alone[k] = small;
+    }
+    return FOVEA_OK;
+}
+
 /* Numbers the tasks and adds up the workspace. */
 static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
 {
@@ -287,6 +293,7 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
             partials = (size_t)w->tasks[k];
     }
     w->partials = (int64_t)partials;
+    w->merge_alone = 4.0 * (double)(partials * FVK_MAX_ROWS) * (double)p->dv < plan->context->tuning.value[FV_TUNE_THREAD_FLOPS];
     w->state_bytes = 0;
     if (w->passes > 1)
         w->state_bytes = 2 * (((size_t)(p->batch * p->hq * w->out_rows) * sizeof(float) + 63) & ~(size_t)63);
@@ -318,10 +325,12 @@ fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *pro
     w->problem = plan->problem;
     if (!status)
         status = set_workspace(plan, err);
+    if (!status)
+        status = set_alone(plan, err);
     plan->spec = fv_memory_text(&context->memory, fovea_recipe_spec(recipe));
     if (!status && !plan->spec)
         status = no_memory(err, "the SPEC", strlen(fovea_recipe_spec(recipe)) + 1);
-    return status ? status : fv_plan_describe(plan, err);
+    return status;
 }
 
 void fv_plan_clear(fovea_plan *plan)

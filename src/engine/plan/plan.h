@@ -18,7 +18,8 @@ struct fovea_plan {
     size_t workspace;
     const fvk_row *main_kernel; /* scores of the first pass */
     int pair_percent;           /* bf16 dot in percent of the fma rate; 0 when it was not asked */
-    char *text;                 /* explain */
+    int pair_here;              /* 1: the instruction sets allowed have a bf16 dot for the problem's type */
+    char *_Atomic text;         /* explain; NULL until asked for */
 };
 
 /* problem has been checked. */
@@ -28,8 +29,10 @@ void fv_plan_clear(fovea_plan *plan);
 
 /* choose.c: kernels for the problem's type; NULL fields where none is needed. 0 when the build lacks one. */
 int fv_plan_choose(fovea_plan *plan);
-/* explain.c */
-fovea_status fv_plan_describe(fovea_plan *plan, fovea_error *err);
+/* Rate of fma of these instruction sets on one thread, GFLOP/s; measured at the first call. */
+double fv_plan_fma_rate(unsigned isas);
+/* explain.c; made at the first call, NULL without memory. */
+const char *fv_plan_describe(const fovea_plan *plan);
 const char *fv_driver_name(fv_driver driver);
 /* cost.c */
 fovea_status fv_plan_count(const fovea_plan *plan, fovea_cost *cost, fovea_error *err);

@@ -68,6 +68,10 @@ int cli_unicode(void);
 
 /* Context from --isa, --threads, --seed, with the npy loader for file: values. On failure prints and returns an exit code. */
 int cli_context(const cli *c, fovea_context **context);
+/* The same with a number of threads and a tuning option of one's own (fovea_context_options.tuning). */
+int cli_context_with(const cli *c, unsigned threads, const char *tuning, fovea_context **context);
+/* The text of a key's value: a number or one of its words. */
+void cli_tuning_value(const fovea_tuning_key *key, double value, char *out, size_t n);
 /* The environment block of JSON results; new reference, or NULL without memory. Callers may add keys. */
 json_t *cli_environment(const cli *c, const fovea_context *context);
 /* Prints the table to stdout in the --format asked for. `extra` (may be NULL) is merged into the environment; its
@@ -99,6 +103,6 @@ const cli_command *cli_find_command(const char *name); /* NULL when there is non
 
 /* Commands, one file each. */
 extern const cli_command cli_list, cli_explain, cli_run, cli_compare, cli_bench, cli_check,
-    cli_info, cli_help;
+    cli_tune, cli_info, cli_help;
 extern const cli_command *const cli_commands[]; /* ends with NULL; in help.c */
 #endif

@@ -56,16 +56,22 @@ static void log_line(void *user, int level, const char *line)
 
 int cli_context(const cli *c, fovea_context **context)
 {
+    return cli_context_with(c, (unsigned)cli_integer(c, "--threads"), NULL, context);
+}
+
+int cli_context_with(const cli *c, unsigned threads, const char *tuning, fovea_context **context)
+{
     fovea_error err = {0};
     fovea_context_options options = {
         .struct_size = sizeof options,
-        .threads = (unsigned)cli_integer(c, "--threads"),
+        .threads = threads,
         .log = log_line,
         .log_user = (void *)c,
         .load = load_array,
         .unload = unload_array,
         .isa = cli_text(c, "--isa"),
         .seed = (uint64_t)cli_integer(c, "--seed"),
+        .tuning = tuning,
     };
     *context = NULL;
     return fovea_context_create(&options, context, &err) == FOVEA_OK ? EXIT_DONE

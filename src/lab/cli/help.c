@@ -5,7 +5,8 @@
 
 const cli_command *const cli_commands[] = {&cli_run,  &cli_compare, &cli_bench,
                                            &cli_list, &cli_explain, &cli_check,
-                                           &cli_info, &cli_help,    NULL};
+                                           &cli_tune, &cli_info,    &cli_help,
+                                           NULL};
 
 static const cli_option help_options[] = {
     {"--man", NULL, 'f', 0, 0, NULL, "print the manual page in groff's man macros"}, {0}};

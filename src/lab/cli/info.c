@@ -1,4 +1,4 @@
-/* fovea info: what this machine is, what was chosen on it and why, and how this program was built. */
+/* fovea info: what this machine is and how fast, what was chosen on it and why, and how this program was built. */
 #include "cli/cli.h"
 #include "eval/shapes.h"
 #include "report/environment.h"
@@ -93,6 +93,48 @@ static void isa_facts(const cli *c, const fovea_context *context, table *t, json
     text_fact(t, object, "isa_reason", why);
 }
 
+/* ---------------------------------------------------------------- tuning and rates */
+
+static void tuning_facts(const fovea_context *context, table *t, json_t *object)
+{
+    const char *source = fovea_context_tuning_source(context), *note = fovea_context_tuning_note(context, NULL);
+    const fovea_tuning_key *key;
+    char shown[512], value[64];
+    json_t *values = json_object();
+    size_t used = (size_t)snprintf(shown, sizeof shown, "%.300s", source);
+    for (unsigned n = 0; (key = fovea_tuning_key_at(n)) != NULL; n++) {
+        const double x = fovea_context_tuning(context, key->name);
+        cli_tuning_value(key, x, value, sizeof value);
+        json_object_set_new(values, key->name, key->words ? json_string(value) : json_real(x));
+        if (x != key->standard && used < sizeof shown)
+            used += (size_t)snprintf(shown + used, sizeof shown - used, ", %s %s", key->name, value);
+    }
+    fact(t, object, "tuning",
+         json_pack("{s:s, s:s, s:o}", "source", source, "note", note, "values", values), shown);
+    if (*note) {
+        table_row(t);
+        table_text(t, "name", "tuning note");
+        table_text(t, "value", note);
+    }
+}
+
+/* Measured now, so that they can be compared with what a tuning file holds. One thread. */
+static void rate_facts(const fovea_context *context, table *t, json_t *object)
+{
+    enum { READ_BYTES = 1 << 26 };
+    const double seconds = 0.1, fma = fovea_measure_fma(context, seconds), bf16 = fovea_measure_bf16(context, seconds),
+                 near = fovea_measure_read(context, 1 << 18, seconds), read = fovea_measure_read(context, READ_BYTES, seconds);
+    char shown[200], half[48] = "";
+    if (bf16 > 0)
+        snprintf(half, sizeof half, "bf16 dot %.4g GFLOP/s, ", bf16);
+    snprintf(shown, sizeof shown, "fma %.4g GFLOP/s, %sread %.3g GB/s from near caches, %.3g GB/s over 64 MiB; one thread", fma,
+             half, near, read);
+    fact(t, object, "rates",
+         json_pack("{s:f, s:f, s:f, s:f}", "fma_peak_gflops", fma, "bf16_peak_gflops", bf16, "read_near_gbps", near, "read_gbps",
+                   read),
+         shown);
+}
+
 /* ---------------------------------------------------------------- the command */
 
 static void fill(const cli *c, const fovea_context *context, table *t, json_t *object)
@@ -114,6 +156,8 @@ static void fill(const cli *c, const fovea_context *context, table *t, json_t *o
     snprintf(shown, sizeof shown, "%u", fovea_context_threads(context));
     fact(t, object, "threads", json_integer(fovea_context_threads(context)), shown);
     cache_facts(t, object);
+    tuning_facts(context, t, object);
+    rate_facts(context, t, object);
     text_fact(t, object, "compiler", environment_compiler());
     text_fact(t, object, "flags", environment_flags());
     text_fact(t, object, "libraries", FOVEA_BUILD_LIBRARIES);

@@ -112,6 +112,32 @@ static void print_primitives(FILE *out)
     }
 }
 
+static void print_tuning(FILE *out)
+{
+    const fovea_tuning_key *key;
+    char value[64], least[32], most[32];
+    fputs(".SH TUNING\nWhat plans leave open, by keys. \\fBfovea tune\\fR measures them and writes a file that every context "
+          "reads: \\fBFOVEA_TUNING\\fR, else \\fI$XDG_CONFIG_HOME/fovea/tuning\\fR, else "
+          "\\fI~/.config/fovea/tuning\\fR. It holds lines of a key and a value, and # comments. A file made for another CPU, "
+          "version or instruction set, or with a line that cannot be read, is ignored as a whole, with one line that says why. "
+          "Results have the same bits for any number of threads with the same tuning.\n",
+          out);
+    for (unsigned n = 0; (key = fovea_tuning_key_at(n)) != NULL; n++) {
+        cli_tuning_value(key, key->standard, value, sizeof value);
+        cli_tuning_value(key, key->min, least, sizeof least);
+        cli_tuning_value(key, key->max, most, sizeof most);
+        fputs(".TP\n\\fB", out);
+        print_text(key->name, out);
+        fputs("\\fR\n", out);
+        print_text(key->help, out);
+        if (key->words != NULL)
+            fprintf(out, "; %s", key->words);
+        else
+            fprintf(out, "; %s..%s%s%s", least, most, *key->unit ? " " : "", key->unit);
+        fprintf(out, " (default %s).\n", value);
+    }
+}
+
 static void print_end(FILE *out)
 {
     fputs(".SH EXIT STATUS\n"
@@ -124,6 +150,8 @@ static void print_end(FILE *out)
           ".TP\n\\fBFOVEA_ISA\\fR\nstrongest instruction set to use; \\fB\\-\\-isa\\fR wins over "
           "it. An unknown name is an "
           "error.\n"
+          ".TP\n\\fBFOVEA_TUNING\\fR\ntuning file, in place of the one in the user's configuration folder; "
+          "\\fBoff\\fR for none.\n"
           ".TP\n\\fBFOVEA_DATA\\fR\nfolder with shapes.tsv and the samples, in place of the "
           "installed one.\n"
           ".TP\n\\fBNO_COLOR\\fR\nwhen set and not empty, no colours.\n"
@@ -165,5 +193,6 @@ void cli_print_man(FILE *out)
           "position, j the key's.\n",
           out);
     print_primitives(out);
+    print_tuning(out);
     print_end(out);
 }

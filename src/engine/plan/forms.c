@@ -1,0 +1,378 @@
+/* The table of forms and what each costs. See forms.h for the unit.
+
+   The constants were fitted (least squares of relative errors) to the times of both softmax forms over 1..48 query rows,
+   d = 32..256 and 16..16384 keys on a CPU that starts two 512-bit fma per cycle; avx512 and avx2 give the same ones to within
+   a few per cent, and the fit is within 5 % (root mean square) of the times. Where a machine differs as a whole, the tuning
+   scales a form (lanes_cost, rows_cost); it is the ratio of the forms that decides. */
+#include "plan/forms.h"
+
+#include "core/cpu.h"
+#include "core/numbers.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
+
+static double slot_flops(const fovea_plan *plan);
+
+/* Lanes: V vectors per tile. Exponentials of a vector take 7 to 8 cycles; the rest of a key is filling pointers and masks. */
+static const double lanes_tile = 1080, lanes_tile_dim = 13.3, lanes_key = 8.1, lanes_key_vector = 16.2, lanes_key_dim = 0.95,
+                    lanes_widen = 8, lanes_overlap = 0.85;
+/* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
+static const double rows_unit = 550, rows_row = 180, rows_row_dim = 69, rows_key = 5.7, rows_key_dim = 2.2,
+                    rows_row_key = 12.9, rows_row_key_dim = 0.96, rows_row_key_dim_half = 1.6, rows_overlap = 0.25;
+/* Pruned: the lanes form's scores of every key, and per score the normaliser; what is kept of the values depends on data. */
+static const double pruned_score = 4;
+/* Soft cap and ALiBi per vector of scores; a bias tensor per score. */
+static const double edit_vector = 20, bias_score = 3;
+
+/* Vectors of a lane tile. */
+static int tile_vectors(fvk_isa isa)
+{
+    static const int vectors[FVK_ISAS] = {[FVK_SCALAR] = 8, [FVK_GENERIC] = 2,     [FVK_AVX2] = 3,
+                                          [FVK_AVX512] = 2, [FVK_AVX512_BF16] = 2, [FVK_NEON] = 4};
+    return vectors[isa] ? vectors[isa] : 2;
+}
+
+static double tuned(const fovea_plan *plan, fv_tune key)
+{
+    return plan->context->tuning.value[key];
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* ------------------------------------------------------------------ what a pass asks for */
+
+/* Query rows that share a key/value head. */
+static int64_t tallest(const fv_offer *o)
+{
+    return o->plan->work.group * divide_up(o->lengths->rows, o->pass->step);
+}
+
+/* Keys that a unit of `width` lanes reads. Of few query rows one unit is asked, and the answer decides between forms; of many a few
+   are asked, evenly spread, and it is for predicting only. All of the first head. */
+static double unit_keys(const fv_offer *o, int width)
+{
+    const fv_work *w = &o->plan->work;
+    const fv_sequence sequence = {.lengths = o->lengths};
+    const fv_task task = {&sequence, o->pass, 0, 0};
+    const int64_t units = fv_work_units(w, o->lengths, o->pass->step, width), most = tallest(o) > ROWS_TALLEST ? SAMPLES : 1;
+    const int64_t asked = units < most ? units : most;
+    double keys = 0;
+    if (!isnan(o->keys))
+        return o->keys;
+    for (int64_t i = 0; i < asked; i++) {
+        fv_place place[FVK_MAX_LANES];
+        fv_lane lane[FVK_MAX_LANES];
+        const fv_span *span;
+        int64_t class;
+        int n = fv_work_places(w, &task, asked > 1 ? i * (units - 1) / (asked - 1) : units / 2, width, place, &class);
+        size_t spans;
+        for (int k = 0; k < n; k++)
+            lane[k] = place[k].lane;
+        spans = fv_pattern_tile(o->pass->pattern, o->pass->part, lane, (unsigned)n, class, o->scratch, &span);
+        for (size_t k = 0; k < spans; k++)
+            keys += (double)(span[k].hi - span[k].lo);
+    }
+    return asked ? keys / (double)asked : 0;
+}
+
+/* Bytes that far memory delivers in a slot. Without measured rates a ratio that holds within a third on the machines met. */
+static double read_bytes(const fovea_plan *plan)
+{
+    const double fma = tuned(plan, FV_TUNE_FMA), read = tuned(plan, FV_TUNE_READ);
+    return fma > 0 && read > 0 ? read / fma * slot_flops(plan) : 5.5;
+}
+
+/* Slots to bring `reads` rounds of n keys and their values from far memory; 0 when all of them stay near. */
+static double far_slots(const fv_offer *o, double reads, double n)
+{
+    const fovea_problem *p = &o->plan->problem;
+    const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
+    const double all = (double)(p->batch * p->hkv) * (double)o->lengths->shape.lk * row;
+    return all > tuned(o->plan, FV_TUNE_NEAR_BYTES) ? reads * n * row / read_bytes(o->plan) : 0;
+}
+
+/* Computing and reading overlap in part. */
+static double both(double compute, double far, double overlap)
+{
+    return compute > far ? compute + overlap * far : far + overlap * compute;
+}
+
+static double edits(const fv_work *w, double vectors, double scores)
+{
+    return (w->softcap > 0 || w->alibi ? edit_vector * vectors : 0) + (w->has_bias ? bias_score * scores : 0);
+}
+
+/* ------------------------------------------------------------------ lanes */
+
+static int lanes_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+{
+    if (!o->plan->work.normaliser)
+        return 1;
+    snprintf(why, FV_FORM_REASON, "normaliser %s has no online form", o->plan->work.normaliser->name);
+    return 0;
+}
+
+/* Slots of `units` tiles of `keys` keys each: compute alone. */
+static double lanes_compute(const fv_offer *o, double units, double tasks, double keys)
+{
+    const fv_work *w = &o->plan->work;
+    const fovea_problem *p = &o->plan->problem;
+    const double v = tile_vectors(fv_cpu_strongest(o->plan->context->isas)), vl = w->kernel.lanes / v;
+    const double score = w->kernel.qk_pair ? 100.0 / (o->plan->pair_percent ? o->plan->pair_percent : 100) : 1;
+    const double dim = (double)p->d * score + (double)p->dv;
+    const double wide = !w->kernel.widen ? 0 : (double)(w->kernel.qk_pair ? p->dv : p->d + p->dv) / vl;
+    return units * (lanes_tile + lanes_tile_dim * (double)(p->d + p->dv) * v) +
+           units * keys * (v * (lanes_key_dim * dim + lanes_key_vector) + lanes_key + edits(w, v, w->kernel.lanes)) +
+           tasks * keys * wide * lanes_widen;
+}
+
+static double lanes_cost(fv_offer *o)
+{
+    const fv_work *w = &o->plan->work;
+    const int64_t units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
+    const double keys = unit_keys(o, w->kernel.lanes);
+    /* tiles per task follow the number of workers, so they must not count where there is a choice */
+    const double tasks = (double)(tallest(o) > ROWS_TALLEST ? divide_up(units, w->tiles) : units);
+    o->units = divide_up(units, w->tiles);
+    o->splits = 1;
+    return tuned(o->plan, FV_TUNE_LANES_COST) *
+           both(lanes_compute(o, (double)units, tasks, keys), far_slots(o, tasks, keys), lanes_overlap);
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static int rows_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+{
+    if (!lanes_eligible(o, why))
+        return 0;
+    if (tallest(o) <= ROWS_TALLEST || tuned(o->plan, FV_TUNE_FORM) == FV_FORM_ROWS)
+        return 1;
+    snprintf(why, FV_FORM_REASON, "%lld query rows share a key/value head, and it reads every key once for %d of them",
+             (long long)tallest(o), FVK_MAX_ROWS);
+    return 0;
+}
+
+/* Key ranges per unit. Long ones are cut so that many workers find tasks; where heads and units are few they are cut
+   shorter, for then even a few workers would stand idle. By shape alone: the bits of a result depend on it. */
+static int64_t rows_splits(const fv_offer *o, int64_t units, double keys)
+{
+    const int64_t most = (int64_t)tuned(o->plan, FV_TUNE_SPLIT), least = most / 4 > 16 ? most / 4 : 16;
+    const int64_t tasks = o->plan->problem.hkv * o->plan->work.sequences * units, n = (int64_t)ceil(keys);
+    int64_t splits = tasks > 0 ? divide_up(TASKS_WANTED, tasks) : 1;
+    if (splits > n / least)
+        splits = n / least;
+    if (splits < divide_up(n, most))
+        splits = divide_up(n, most);
+    return splits < 1 ? 1 : splits;
+}
+
+static double rows_cost(fv_offer *o)
+{
+    const fv_work *w = &o->plan->work;
+    const fovea_problem *p = &o->plan->problem;
+    const int64_t n = fv_work_units(w, o->lengths, o->pass->step, FVK_MAX_ROWS);
+    const double vl = w->kernel.lanes / (double)tile_vectors(fv_cpu_strongest(o->plan->context->isas));
+    const double vectors = ceil((double)p->d / vl) + ceil((double)p->dv / vl);
+    const double units = (double)n, rows = (double)(w->group * o->lengths->rows), keys = unit_keys(o, FVK_MAX_ROWS);
+    const double per_row_key_dim = w->kernel.widen ? rows_row_key_dim_half : rows_row_key_dim;
+    double pieces, compute;
+    o->splits = rows_splits(o, n, keys);
+    o->units = n * o->splits;
+    pieces = (double)(o->splits > 1 ? o->splits + 1 : 1);
+    compute = pieces * (units * rows_unit + rows * (rows_row + rows_row_dim * vectors)) +
+              units * keys * (rows_key + rows_key_dim * vectors) +
+              rows * keys * (rows_row_key + per_row_key_dim * vectors + edits(w, 1 / vl, 1));
+    return tuned(o->plan, FV_TUNE_ROWS_COST) * both(compute, far_slots(o, units, keys), rows_overlap);
+}
+
+/* ------------------------------------------------------------------ pruned */
+
+static int pruned_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+{
+    if (o->plan->work.normaliser)
+        return 1;
+    snprintf(why, FV_FORM_REASON, "softmax has an online form and needs no whole row of scores");
+    return 0;
+}
+
+static double pruned_cost(fv_offer *o)
+{
+    const fv_work *w = &o->plan->work;
+    const double keys = unit_keys(o, w->kernel.lanes);
+    o->units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
+    o->splits = 1;
+    return lanes_compute(o, (double)o->units, (double)o->units, keys) +
+           (double)o->units * keys * w->kernel.lanes * pruned_score;
+}
+
+/* ------------------------------------------------------------------ the table */
+
+const fv_form fv_forms[FV_FORMS] = {
+    {"lanes", FV_DRIVE_LANES, lanes_eligible, lanes_cost},
+    {"rows", FV_DRIVE_ROWS, rows_eligible, rows_cost},
+    {"pruned", FV_DRIVE_PRUNED, pruned_eligible, pruned_cost},
+};
+
+/* Form that the tuning asks for, or FV_FORMS. */
+static unsigned forced(const fovea_plan *plan)
+{
+    const int form = (int)tuned(plan, FV_TUNE_FORM);
+    return form == FV_FORM_LANES ? 0 : form == FV_FORM_ROWS ? 1 : FV_FORMS;
+}
+
+size_t fv_forms_scratch(const fv_lengths *lengths)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < lengths->patterns; i++) {
+        const fv_pattern *pattern = lengths->pattern[i];
+        size_t need = fv_pattern_tile_scratch(pattern, FV_PATTERN_WHOLE, FVK_MAX_LANES);
+        bytes = need > bytes ? need : bytes;
+        for (unsigned part = 0; part < fv_pattern_parts(pattern); part++) {
+            need = fv_pattern_tile_scratch(pattern, part, FVK_MAX_LANES);
+            bytes = need > bytes ? need : bytes;
+        }
+    }
+    return bytes;
+}
+
+void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass *pass, void *scratch)
+{
+    fv_offer offer[FV_FORMS];
+    unsigned can[FV_FORMS], count = 0;
+    double best = INFINITY;
+    for (unsigned i = 0; i < FV_FORMS; i++) {
+        char why[FV_FORM_REASON];
+        offer[i] = (fv_offer){plan, lengths, pass, scratch, NAN, 0, 1};
+        if (fv_forms[i].eligible(&offer[i], why))
+            can[count++] = i;
+        if (i == forced(plan) && count && can[count - 1] == i) {
+            can[0] = i;
+            count = 1;
+            break;
+        }
+    }
+    for (unsigned n = 0; n < count; n++) {
+        const unsigned i = can[n];
+        double price;
+        if (count == 1 && fv_forms[i].driver != FV_DRIVE_ROWS)
+            offer[i].keys = 0; /* no choice, and nothing that depends on keys: they need not be asked for */
+        price = fv_forms[i].cost(&offer[i]);
+        if (!(price < best))
+            continue;
+        best = price;
+        pass->form = i;
+        pass->driver = fv_forms[i].driver;
+        pass->units = offer[i].units;
+        pass->splits = offer[i].splits;
+    }
+}
+
+/* ------------------------------------------------------------------ work and time */
+
+static double slot_flops(const fovea_plan *plan)
+{
+    return 2.0 * plan->work.kernel.lanes / tile_vectors(fv_cpu_strongest(plan->context->isas));
+}
+
+/* Slots of one key/value head of all sequences, when units read `keys` keys (NaN: as many as they do; then scratch is needed); no
+   more are added once there are `enough`. */
+static double pass_slots(const fovea_plan *plan, unsigned number, unsigned form, double keys, double enough, void *scratch)
+{
+    const fv_work *w = &plan->work;
+    double slots = 0;
+    for (int64_t i = 0; i < w->sequences && !(slots >= enough); i++) {
+        const fv_lengths *lengths = w->sequence[i].lengths;
+        fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1};
+        char why[FV_FORM_REASON];
+        double cost;
+        if (number >= lengths->passes)
+            continue;
+        if (keys > 0) /* as many as there are */
+            offer.keys = (double)divide_up(lengths->shape.lk, lengths->pass[number].step);
+        if (form < FV_FORMS && !fv_forms[form].eligible(&offer, why))
+            return NAN;
+        cost = fv_forms[form < FV_FORMS ? form : lengths->pass[number].form].cost(&offer);
+        if (!plan->problem.nseq) /* a batch of one shape */
+            return cost * (double)w->sequences;
+        slots += cost;
+    }
+    return slots;
+}
+
+/* The same, with scratch of its own; NaN without memory. */
+static double asked_slots(const fovea_plan *plan, unsigned number, unsigned form, double enough)
+{
+    const fv_memory *memory = &plan->context->memory;
+    size_t bytes = 0;
+    void *scratch;
+    double slots;
+    for (int64_t i = 0; i < plan->shapes; i++) {
+        size_t need = fv_forms_scratch(&plan->lengths[i]);
+        bytes = need > bytes ? need : bytes;
+    }
+    scratch = fv_memory_get(memory, bytes);
+    if (!scratch)
+        return NAN;
+    slots = pass_slots(plan, number, form, NAN, enough, scratch);
+    fv_memory_put(memory, scratch);
+    return slots;
+}
+
+/* Bounds first, for patterns take their time to answer: no keys at all, and all keys. */
+int fv_forms_is_small(const fovea_plan *plan, unsigned number, double flops)
+{
+    const double enough = flops / slot_flops(plan) / (double)plan->problem.hkv;
+    double slots;
+    if (pass_slots(plan, number, FV_FORMS, 0, enough, NULL) >= enough)
+        return 0;
+    if (pass_slots(plan, number, FV_FORMS, INFINITY, enough, NULL) < enough)
+        return 1;
+    slots = asked_slots(plan, number, FV_FORMS, enough);
+    return isnan(slots) ? -1 : slots < enough;
+}
+
+double fv_forms_pass_ns(const fovea_plan *plan, unsigned number, unsigned form)
+{
+    const fv_work *w = &plan->work;
+    const double known = tuned(plan, FV_TUNE_FMA), rate = known > 0 ? known : fv_plan_fma_rate(plan->context->isas);
+    const double slots = asked_slots(plan, number, form, INFINITY) * (double)plan->problem.hkv;
+    double workers = w->alone[number] ? 1 : plan->context->threads.workers;
+    if (workers > (double)w->tasks[number])
+        workers = w->tasks[number] > 1 ? (double)w->tasks[number] : 1;
+    return slots / workers * slot_flops(plan) / rate;
+}
+
+void fv_forms_time(double ns, char *out, size_t n)
+{
+    const char *const unit[] = {"ns", "us", "ms", "s"};
+    int u = 0;
+    for (; u < 3 && ns >= 999.5; u++)
+        ns /= 1000;
+    snprintf(out, n, "%.3g %s", ns, unit[u]);
+}
+
+void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv_pass *pass, unsigned form,
+                     char why[FV_FORM_REASON])
+{
+    const fv_offer offer = {plan, lengths, pass, NULL, NAN, 0, 1};
+    const unsigned number = (unsigned)(pass - lengths->pass);
+    const char *taken = fv_forms[pass->form].name;
+    char its[32], best[32];
+    if (!fv_forms[form].eligible(&offer, why))
+        return;
+    if (forced(plan) == pass->form) {
+        snprintf(why, FV_FORM_REASON, "the tuning asks for %s", taken);
+        return;
+    }
+    fv_forms_time(fv_forms_pass_ns(plan, number, form), its, sizeof its);
+    fv_forms_time(fv_forms_pass_ns(plan, number, pass->form), best, sizeof best);
+    snprintf(why, FV_FORM_REASON, "predicted %s, %s %s", its, taken, best);
+}

@@ -52,6 +52,8 @@ LAB_SOURCES = \
 	src/lab/io/fail.c \
 	src/lab/io/fail.h \
 	src/lab/io/npy.c \
+	src/lab/io/pages.c \
+	src/lab/io/pages.h \
 	src/lab/io/safetensors.c \
 	src/lab/io/shape.c \
 	src/lab/io/shape.h \

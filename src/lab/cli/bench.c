@@ -3,6 +3,7 @@
 #include "cli/lineup.h"
 
 #include "eval/limits.h"
+#include "io/pages.h"
 #include "report/quantity.h"
 
 #include <float.h>
@@ -87,6 +88,7 @@ typedef struct bench {
     fovea_context *context;
     table *t;
     int64_t sampled, lq; /* of the last shape */
+    double huge;         /* bytes on huge pages while a shape was measured, the most of all shapes; -1: unknown */
 } bench;
 
 static void ceiling_cells(table *t, const measure_result *r, const limits *l)
@@ -163,6 +165,7 @@ static int measure_shape(bench *b, const char *shape, const source *s, lineup *l
     limits peaks = limits_larger(before, limits_measure(b->context, bytes, ceiling_seconds));
     peaks.fma = beside.fma; /* a core that has rested, or does nothing but fma, may run at another clock */
     b->lq = s->problem.lq;
+    b->huge = fmax(b->huge, pages_huge_bytes());
     for (unsigned i = 0; i < l->count; i++)
         result_row(b, shape, s, l, i, &peaks);
     return EXIT_DONE;
@@ -195,13 +198,27 @@ static int for_people(const cli *c)
     return strcmp(format, "table") == 0 || strcmp(format, "md") == 0;
 }
 
+/* What the kernel made of the advice to use huge pages (io/pages.h). */
+static const char *huge_pages_text(double bytes, char *out, size_t n)
+{
+    if (bytes < 0)
+        snprintf(out, n, "huge pages: unknown");
+    else if (bytes < PAGES_HUGE)
+        snprintf(out, n, "no huge pages");
+    else
+        snprintf(out, n, "%s on huge pages", quantity_bytes(bytes).text);
+    return out;
+}
+
 static int print_results(const bench *b)
 {
     const unsigned threads = fovea_context_threads(b->context);
+    char pages[96];
     if (for_people(b->c))
-        printf("synthetic %s data, layout %s; instruction set %s, %u thread%s\n\n",
+        printf("synthetic %s data, layout %s; instruction set %s, %u thread%s; %s\n\n",
                cli_text(b->c, "--synthetic"), cli_text(b->c, "--layout"),
-               fovea_context_isa(b->context), threads, threads == 1 ? "" : "s");
+               fovea_context_isa(b->context), threads, threads == 1 ? "" : "s",
+               huge_pages_text(b->huge, pages, sizeof pages));
     table_remark(b->t, "GFLOP/s: 2 (d + dv) for each pair that the pattern lets through; GB/s: q, "
                        "k, v, o moved once; both over the");
     table_remark(b->t, "best time. fma peak, bf16 peak (GFLOP/s) and read (GB/s, of a block of the "
@@ -212,13 +229,18 @@ static int print_results(const bench *b)
     lineup_explain_errors(b->t, b->sampled, b->lq);
     return cli_print(
         b->c, b->context, b->t,
-        json_pack("{s:s, s:b}", "data", cli_text(b->c, "--synthetic"), "synthetic", 1));
+        json_pack("{s:s, s:b, s:f}", "data", cli_text(b->c, "--synthetic"), "synthetic", 1,
+                  "huge_page_bytes", b->huge));
 }
 
 static int run_shapes(const cli *c, fovea_context *context)
 {
     bench b = {
-        .c = c, .context = context, .t = table_create(columns, sizeof columns / sizeof *columns)};
+        .c = c,
+        .context = context,
+        .t = table_create(columns, sizeof columns / sizeof *columns),
+        .huge = -1,
+    };
     if (!b.t)
         return cli_fail(c, EXIT_RESOURCE, "no memory for a table");
     int code = EXIT_DONE;

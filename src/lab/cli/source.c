@@ -4,6 +4,7 @@
 #include "eval/available.h"
 #include "eval/shapes.h"
 #include "eval/synthetic.h"
+#include "io/pages.h"
 #include "report/quantity.h"
 
 #include <math.h>
@@ -150,7 +151,7 @@ static void *turn(const void *in, int64_t batch, int64_t heads, int64_t tokens, 
                   size_t size)
 {
     const size_t row = (size_t)n * size;
-    char *out = malloc((size_t)(batch * heads * tokens) * row + 1);
+    char *out = pages_get((size_t)(batch * heads * tokens) * row);
     for (int64_t b = 0; out && b < batch; b++)
         for (int64_t h = 0; h < heads; h++)
             for (int64_t l = 0; l < tokens; l++)
@@ -189,7 +190,7 @@ static int apply_layout(source *s)
 static int apply_dtype(source *s, const size_t count[3])
 {
     for (int n = 0; n < 3 && s->problem.dtype != FOVEA_F32; n++) {
-        void *rounded = malloc(count[n] * qkv_dtype_bytes(s->problem.dtype) + 1);
+        void *rounded = pages_get(count[n] * qkv_dtype_bytes(s->problem.dtype));
         if (!rounded)
             return -1;
         fovea_convert_from_f32(s->problem.dtype, s->made[n], rounded, count[n]);
@@ -210,7 +211,7 @@ static int make_tensors(const cli *c, const shape *row, source_layout layout, so
                                 row->lk,    row->d,  row->dv,  scale};
     counts_of(row, count);
     for (int n = 0; n < 3; n++)
-        if (!(s->made[n] = malloc(count[n] * sizeof(float) + 1)))
+        if (!(s->made[n] = pages_get(count[n] * sizeof(float))))
             return -1;
     if (synthetic_fill(kind, seed, &of, s->made[0], s->made[1], s->made[2]) ||
         apply_dtype(s, count))

@@ -59,6 +59,8 @@ LAB_SOURCES = \
 	src/lab/io/shape.h \
 	src/lab/io/tensor.c \
 	src/lab/io/tensor.h \
+	src/lab/io/tsv.c \
+	src/lab/io/tsv.h \
 	src/lab/report/environment.c \
 	src/lab/report/environment.h \
 	src/lab/report/quantity.c \

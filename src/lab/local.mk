@@ -37,6 +37,8 @@ LAB_SOURCES = \
 	src/lab/eval/measure.h \
 	src/lab/eval/metrics.c \
 	src/lab/eval/metrics.h \
+	src/lab/eval/operands.c \
+	src/lab/eval/operands.h \
 	src/lab/eval/quantile.c \
 	src/lab/eval/quantile.h \
 	src/lab/eval/reference.c \

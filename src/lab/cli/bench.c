@@ -178,8 +178,8 @@ static int bench_shape(bench *b, const char *shape)
     /* recipes first: a misspelt SPEC must not wait for the data */
     int code = assemble(b, &l);
     if (code == EXIT_DONE) {
-        const source_layout layout =
-            strcmp(cli_text(b->c, "--layout"), "blhd") == 0 ? SOURCE_BLHD : SOURCE_BHLD;
+        const operands_layout layout =
+            strcmp(cli_text(b->c, "--layout"), "blhd") == 0 ? OPERANDS_BLHD : OPERANDS_BHLD;
         code = source_open_shape(b->c, shape, layout, &s);
         if (code == EXIT_DONE) {
             code = measure_shape(b, shape, &s, &l);

@@ -25,12 +25,16 @@ LAB_SOURCES = \
 	src/lab/cli/run.c \
 	src/lab/cli/source.c \
 	src/lab/cli/source.h \
+	src/lab/cli/suite.c \
+	src/lab/cli/suite.h \
 	src/lab/cli/tensors.c \
 	src/lab/cli/tensors.h \
 	src/lab/eval/available.c \
 	src/lab/eval/available.h \
 	src/lab/eval/clock.c \
 	src/lab/eval/clock.h \
+	src/lab/eval/figure.c \
+	src/lab/eval/figure.h \
 	src/lab/eval/limits.c \
 	src/lab/eval/limits.h \
 	src/lab/eval/measure.c \
@@ -45,8 +49,13 @@ LAB_SOURCES = \
 	src/lab/eval/reference.h \
 	src/lab/eval/shapes.c \
 	src/lab/eval/shapes.h \
+	src/lab/eval/suite.c \
+	src/lab/eval/suite.h \
+	src/lab/eval/suite_found.c \
 	src/lab/eval/synthetic.c \
 	src/lab/eval/synthetic.h \
+	src/lab/eval/workload.c \
+	src/lab/eval/workload.h \
 	src/lab/io/atomic.c \
 	src/lab/io/atomic.h \
 	src/lab/io/bytes.c \

@@ -1,6 +1,8 @@
 /* fovea bench: how close variants come to what this machine can do. Every pair of a --shape and a --variant is timed on
-   synthetic data; the machine's peaks are measured in the same process before and after, and the larger one counts. */
+   synthetic data; the machine's peaks are measured in the same process before and after, and the larger one counts. With
+   --suite it runs a fixed set of workloads instead (suite.h). */
 #include "cli/lineup.h"
+#include "cli/suite.h"
 
 #include "eval/limits.h"
 #include "io/pages.h"
@@ -27,6 +29,12 @@ static const cli_option options[] = {
      "query rows per head that errors and recall are taken from, evenly spread"},
     {"--repeat", "N", 'i', 1, 10000, "9", "timed rounds; in each round every variant runs in turn"},
     {"--budget", "SECONDS", 'r', 0, 86400, "60", LINEUP_BUDGET_HELP},
+    {"--suite", "limits", 'c', 0, 0, NULL,
+     "measure a set of workloads instead, each held to its goal; exit 1 when one falls short"},
+    {"--only", "TEXT", 'm', 0, 0, NULL, "rows of the suite whose name holds TEXT, may be repeated"},
+    {"--tolerance", "N", 'r', 0, 100, "2", "points by which a row of the suite may fall short"},
+    {"--record", "FILE", 's', 0, 0, NULL,
+     "write the figures of the suite into FILE, as those that later runs on this CPU must hold"},
     {0}};
 
 static const table_column columns[] = {
@@ -255,6 +263,11 @@ static int run_shapes(const cli *c, fovea_context *context)
 static int run(const cli *c)
 {
     fovea_context *context = NULL;
+    if (cli_count(c, "--suite"))
+        return suite_run(c);
+    const int misplaced = suite_refuse_options(c);
+    if (misplaced != EXIT_DONE)
+        return misplaced;
     if (cli_count(c, "--shape") == 0)
         return cli_fail(
             c, EXIT_USAGE,
@@ -271,7 +284,7 @@ const cli_command cli_bench = {
     .name = "bench",
     .summary = "speed against the machine's peaks measured in the same process",
     .usage = "fovea bench [--variant SPEC ...] --shape NAME|b,hq,hkv,lq,lk,d[,dv] ... [--dtype T] "
-             "[--isa NAME] [--threads N]",
+             "[--isa NAME] [--threads N] | --suite limits [--only TEXT] [--tolerance N]",
     .options = options,
     .run = run,
 };

@@ -2,7 +2,7 @@
 #   tests/NAME.unit   Criterion programs, made from tests/NAME.c; they link the engine's insides and the tool's rooms
 #   tests/NAME        plain programs (PLAIN_TESTS): no library, so they run under emulators and every sanitizer
 #   tests/check-NAME  scripts about the tree, the library and the installed files
-#   tests/errors, tests/compare, tests/check-kit  scripts that drive the tool
+#   tests/errors, tests/compare, tests/limits, tests/check-kit  scripts that drive the tool
 
 TEST_EXTENSIONS = .unit
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -156,6 +156,10 @@ UNIT_TESTS += tests/report.unit
 tests_report_unit_SOURCES = tests/report.c
 tests_report_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_report_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/suite.unit
+tests_suite_unit_SOURCES = tests/suite.c
+tests_suite_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_suite_unit_LDADD = $(UNIT_LIBS)
 # (unit programs: end)
 endif
 
@@ -171,7 +175,7 @@ TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/
 	tests/check-embed tests/check-guards tests/check-spills
 TOOL_TESTS =
 if BUILD_TOOL
-TOOL_TESTS += tests/errors tests/compare tests/check-kit
+TOOL_TESTS += tests/errors tests/compare tests/limits tests/check-kit
 endif
 
 check_PROGRAMS += $(PLAIN_TESTS) $(UNIT_TESTS)
@@ -179,7 +183,7 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
-	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/check-kit
+	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/limits tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:

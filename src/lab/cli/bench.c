@@ -13,8 +13,8 @@
 #include <string.h>
 
 static const cli_option options[] = {
-    {"--variant", "SPEC", 'm', 0, 0, NULL, "variant to time, may be repeated; default: dense"},
-    {"--shape", "SHAPE", 'm', 0, 0, NULL, "named shape or b,hq,hkv,lq,lk,d[,dv], may be repeated"},
+    {"--variant", "SPEC", 'm', 0, 0, NULL, "variant to time; default: dense"},
+    {"--shape", "SHAPE", 'm', 0, 0, NULL, "named shape or b,hq,hkv,lq,lk,d[,dv]"},
     {"--dtype", "f32|bf16|f16", 'c', 0, 0, NULL,
      "type of q, k and v; default: the named shape's, else f32"},
     {"--causal", NULL, 'f', 0, 0, NULL,
@@ -31,7 +31,7 @@ static const cli_option options[] = {
     {"--budget", "SECONDS", 'r', 0, 86400, "60", LINEUP_BUDGET_HELP},
     {"--suite", "limits", 'c', 0, 0, NULL,
      "measure a set of workloads instead, each held to its goal; exit 1 when one falls short"},
-    {"--only", "TEXT", 'm', 0, 0, NULL, "rows of the suite whose name holds TEXT, may be repeated"},
+    {"--only", "TEXT", 'm', 0, 0, NULL, "rows of the suite whose name holds TEXT"},
     {"--tolerance", "N", 'r', 0, 100, "2", "points by which a row of the suite may fall short"},
     {"--record", "FILE", 's', 0, 0, NULL,
      "write the figures of the suite into FILE, as those that later runs on this CPU must hold"},

@@ -4,6 +4,7 @@
 #include "cli/progress.h"
 #include "eval/figure.h"
 #include "eval/suite.h"
+#include "io/atomic.h"
 #include "report/environment.h"
 #include "report/quantity.h"
 
@@ -211,6 +212,22 @@ static int measure_rows(suite_session *s)
     return code;
 }
 
+/* What could keep --record from writing, before minutes of measuring: the old table must be one, the folder must take a file. */
+static int check_record(const suite_session *s)
+{
+    const char *path = cli_text(s->c, "--record");
+    char why[SHAPES_TEXT];
+    atomic_file file;
+    suite_found old = {0};
+    if (!path)
+        return EXIT_DONE;
+    int code = access(path, F_OK) == 0 ? suite_found_read(path, &old, why) : EXIT_DONE;
+    suite_found_free(&old);
+    if (code == EXIT_DONE && (code = atomic_open(&file, path, why)) == EXIT_DONE)
+        atomic_cancel(&file);
+    return code == EXIT_DONE ? EXIT_DONE : cli_fail(s->c, code, "--record %s", why);
+}
+
 static int record(const suite_session *s)
 {
     const char *path = cli_text(s->c, "--record");
@@ -228,7 +245,7 @@ static int record(const suite_session *s)
         code = suite_found_write(&old, path, s->cpu.key, name, s->figure, s->rows.count, why);
     suite_found_free(&old);
     free(name);
-    return code == EXIT_DONE ? EXIT_DONE : cli_fail(s->c, code, "%s", why);
+    return code == EXIT_DONE ? EXIT_DONE : cli_fail(s->c, code, "--record %s", why);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -300,6 +317,8 @@ int suite_run(const cli *c)
     int code = refuse_shape_options(c);
     if (code == EXIT_DONE)
         code = load_tables(&s);
+    if (code == EXIT_DONE)
+        code = check_record(&s);
     if (code == EXIT_DONE)
         code = cli_context(c, &s.context);
     if (code == EXIT_DONE)

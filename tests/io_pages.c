@@ -42,7 +42,8 @@ Test(pages, more_than_there_can_be_is_refused)
     cr_assert_null(pages_get(SIZE_MAX - PAGES_HUGE));
 }
 
-/* 1 when the mapping that holds `block` carries the flag "hg", which the advice sets; -1 when the kernel does not tell. */
+/* 1 when the mapping that holds `block` carries the flag "hg", which the advice sets; -1 when the kernel does not
+   tell. */
 static int is_advised(const void *block)
 {
     FILE *file = fopen("/proc/self/smaps", "r");

@@ -1,4 +1,5 @@
-/* The suite of limits: its table, verdicts, recorded figures, and that every workload can be planned. Nothing is timed. */
+/* The suite of limits: its table, verdicts, recorded figures, and that every workload can be planned. Nothing is
+   timed. */
 #include "eval/figure.h"
 #include "eval/suite.h"
 #include "eval/workload.h"
@@ -39,7 +40,8 @@ Test(suite, recorded_figures_are_of_rows_that_exist)
     suite_found f;
     suite s;
     read_own(&s);
-    cr_assert_eq(suite_found_read(FOVEA_TEST_SRCDIR "/src/lab/eval/limits-found.tsv", &f, why), 0, "%s", why);
+    cr_assert_eq(suite_found_read(FOVEA_TEST_SRCDIR "/src/lab/eval/limits-found.tsv", &f, why), 0,
+                 "%s", why);
     for (size_t n = 0; n < f.file.rows; n++) {
         const char *name = tsv_cell(&f.file, n, 1);
         size_t row = 0;
@@ -77,7 +79,9 @@ static void line(const char *text, const char *column)
     char path[] = "/tmp/fovea-suite-XXXXXX", why[SHAPES_TEXT] = "";
     FILE *f = fdopen(mkstemp(path), "w");
     suite s;
-    fprintf(f, "row\tfigure\tspec\tshape\tdtype\tisa\tlayout\tthreads\tgoal\tvs spec\tvs shape\tvs dtype\tvs layout\tnoise\tnote\n%s\n",
+    fprintf(f,
+            "row\tfigure\tspec\tshape\tdtype\tisa\tlayout\tthreads\tgoal\tvs spec\tvs shape\tvs "
+            "dtype\tvs layout\tnoise\tnote\n%s\n",
             text);
     fclose(f);
     const int code = suite_read(path, &s, why);
@@ -90,30 +94,76 @@ static void line(const char *text, const char *column)
 }
 
 #define GOOD_HEAD "a\tpeak\tdense\t1,1,1,8,8,8\t"
-Test(suite_line, good) { line(GOOD_HEAD "bf16\tavx2\tblhd\t2\t90\t-\t-\t-\t-\t3\tx", NULL); }
-Test(suite_line, name) { line("-\tpeak\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'row'"); }
-Test(suite_line, figure) { line("a\tpeaks\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'figure'"); }
-Test(suite_line, spec) { line("a\tpeak\t-\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'spec'"); }
-Test(suite_line, shape) { line("a\tpeak\tdense\t1,1,1,8,8\t-\t-\t-\t-\t90", "'shape'"); }
-Test(suite_line, dtype) { line(GOOD_HEAD "f64\t-\t-\t-\t90", "'dtype'"); }
-Test(suite_line, isa) { line(GOOD_HEAD "-\tavx3\t-\t-\t90", "'isa'"); }
-Test(suite_line, layout) { line(GOOD_HEAD "-\t-\tlbhd\t-\t90", "'layout'"); }
-Test(suite_line, threads) { line(GOOD_HEAD "-\t-\t-\t0\t90", "'threads'"); }
-Test(suite_line, goal) { line(GOOD_HEAD "-\t-\t-\t-\t-", "'goal'"); }
-Test(suite_line, noise) { line(GOOD_HEAD "-\t-\t-\t-\t90\t-\t-\t-\t-\t-3", "'noise'"); }
+Test(suite_line, good)
+{
+    line(GOOD_HEAD "bf16\tavx2\tblhd\t2\t90\t-\t-\t-\t-\t3\tx", NULL);
+}
+Test(suite_line, name)
+{
+    line("-\tpeak\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'row'");
+}
+Test(suite_line, figure)
+{
+    line("a\tpeaks\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'figure'");
+}
+Test(suite_line, spec)
+{
+    line("a\tpeak\t-\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'spec'");
+}
+Test(suite_line, shape)
+{
+    line("a\tpeak\tdense\t1,1,1,8,8\t-\t-\t-\t-\t90", "'shape'");
+}
+Test(suite_line, dtype)
+{
+    line(GOOD_HEAD "f64\t-\t-\t-\t90", "'dtype'");
+}
+Test(suite_line, isa)
+{
+    line(GOOD_HEAD "-\tavx3\t-\t-\t90", "'isa'");
+}
+Test(suite_line, layout)
+{
+    line(GOOD_HEAD "-\t-\tlbhd\t-\t90", "'layout'");
+}
+Test(suite_line, threads)
+{
+    line(GOOD_HEAD "-\t-\t-\t0\t90", "'threads'");
+}
+Test(suite_line, goal)
+{
+    line(GOOD_HEAD "-\t-\t-\t-\t-", "'goal'");
+}
+Test(suite_line, noise)
+{
+    line(GOOD_HEAD "-\t-\t-\t-\t90\t-\t-\t-\t-\t-3", "'noise'");
+}
 /* A ratio wants something to compare with, and a share of a peak must not have it. */
-Test(suite_line, nothing_to_compare_with) { line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1", "'vs spec'"); }
-Test(suite_line, compared_with_itself) { line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1\tdense", "'vs spec'"); }
-Test(suite_line, compared_for_nothing) { line(GOOD_HEAD "-\t-\t-\t-\t90\ttopk", "'vs spec'"); }
-Test(suite_line, bad_other_shape) { line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1\t-\t8,8", "'vs shape'"); }
+Test(suite_line, nothing_to_compare_with)
+{
+    line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1", "'vs spec'");
+}
+Test(suite_line, compared_with_itself)
+{
+    line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1\tdense", "'vs spec'");
+}
+Test(suite_line, compared_for_nothing)
+{
+    line(GOOD_HEAD "-\t-\t-\t-\t90\ttopk", "'vs spec'");
+}
+Test(suite_line, bad_other_shape)
+{
+    line("a\ttimes\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t1\t-\t8,8", "'vs shape'");
+}
 
 Test(suite, a_name_twice)
 {
     char path[] = "/tmp/fovea-suite-XXXXXX", why[SHAPES_TEXT] = "";
     FILE *f = fdopen(mkstemp(path), "w");
     suite s;
-    fprintf(f, "row\tfigure\tspec\tshape\tdtype\tisa\tlayout\tthreads\tgoal\tvs spec\tvs shape\tvs dtype\tvs layout\tnoise\tnote\n"
-               GOOD_HEAD "-\t-\t-\t-\t90\n" GOOD_HEAD "-\t-\t-\t-\t80\n");
+    fprintf(f, "row\tfigure\tspec\tshape\tdtype\tisa\tlayout\tthreads\tgoal\tvs spec\tvs shape\tvs "
+               "dtype\tvs layout\tnoise\tnote\n" GOOD_HEAD "-\t-\t-\t-\t90\n" GOOD_HEAD
+               "-\t-\t-\t-\t80\n");
     fclose(f);
     cr_assert_eq(suite_read(path, &s, why), 3);
     cr_assert(strstr(why, ":3: ") && strstr(why, "'a' is there twice"), "%s", why);
@@ -135,7 +185,8 @@ Test(verdict, asserted_goals)
     cr_assert_eq(state(&percent, 91, NAN, 1), SUITE_MET);
     cr_assert_eq(state(&percent, 88, NAN, 1), SUITE_MET); /* 2 points short: the tolerance */
     cr_assert_eq(state(&percent, 87.9, NAN, 1), SUITE_SHORT);
-    cr_assert_eq(state(&percent, 91, 99, 1), SUITE_MET); /* recorded figures do not count where goals do */
+    cr_assert_eq(state(&percent, 91, 99, 1),
+                 SUITE_MET); /* recorded figures do not count where goals do */
     cr_assert_eq(state(&ratio, 1.22, NAN, 1), SUITE_MET);
     cr_assert_eq(state(&ratio, 1.23, NAN, 1), SUITE_SHORT); /* 2.5 % above: less is better */
     cr_assert_eq(state(&ratio, 0.5, NAN, 1), SUITE_MET);
@@ -197,14 +248,17 @@ Test(found, written_read_and_replaced)
     cr_assert_eq(suite_found_write(&none, path, "A-1-2-3", rows, first, 3, why), 0, "%s", why);
     cr_assert_eq(suite_found_read(path, &f, why), 0, "%s", why);
     cr_assert(suite_found_knows(&f, "A-1-2-3") && !suite_found_knows(&f, "A-1-2"));
-    cr_assert(suite_found_figure(&f, "A-1-2-3", "one") == 1.5 && suite_found_figure(&f, "A-1-2-3", "two") == -2);
-    cr_assert(isnan(suite_found_figure(&f, "A-1-2-3", "three")) && isnan(suite_found_figure(&f, "B", "one")));
+    cr_assert(suite_found_figure(&f, "A-1-2-3", "one") == 1.5 &&
+              suite_found_figure(&f, "A-1-2-3", "two") == -2);
+    cr_assert(isnan(suite_found_figure(&f, "A-1-2-3", "three")) &&
+              isnan(suite_found_figure(&f, "B", "one")));
     cr_assert_eq(suite_found_write(&f, path, "A-1-2-3", rows, second, 3, why), 0, "%s", why);
     cr_assert_eq(suite_found_write(&f, path, "A-1-2-3", rows, second, 3, why), 0, "%s", why);
     suite_found_free(&f);
     cr_assert_eq(suite_found_read(path, &f, why), 0, "%s", why);
     cr_assert_eq(f.file.rows, 3);
-    cr_assert(suite_found_figure(&f, "A-1-2-3", "one") == 1.5 && suite_found_figure(&f, "A-1-2-3", "two") == 7);
+    cr_assert(suite_found_figure(&f, "A-1-2-3", "one") == 1.5 &&
+              suite_found_figure(&f, "A-1-2-3", "two") == 7);
     suite_found_free(&f);
     remove(path);
 }
@@ -235,7 +289,8 @@ Test(workload, made_up_masks_keep_what_they_say)
 
 Test(workload, other_files_are_refused)
 {
-    static const char *const names[] = {"keep-101-4x4", "keep-25-4x", "keep-25-4x4x", "keep-25-0x4", "mask.npy", "keep-25-4x70000"};
+    static const char *const names[] = {"keep-101-4x4", "keep-25-4x", "keep-25-4x4x",
+                                        "keep-25-0x4",  "mask.npy",   "keep-25-4x70000"};
     for (unsigned n = 0; n < sizeof names / sizeof *names; n++) {
         char spec[80], why[SHAPES_TEXT];
         workload w;
@@ -268,7 +323,8 @@ Test(workload, cold_keys_are_copies)
 Test(figure, rows_that_cannot_run_are_skipped)
 {
     const figure_options options = {.rounds = 3, .seconds = 1, .cpus = 1, .isa = "scalar"};
-    suite_row row = {.name = "r", .kind = SUITE_PEAK, .goal = 1, .work = work_of("dense", "1,1,1,8,8,8")};
+    suite_row row = {
+        .name = "r", .kind = SUITE_PEAK, .goal = 1, .work = work_of("dense", "1,1,1,8,8,8")};
     char why[SHAPES_TEXT];
     figure f;
     row.work.threads = 2;

@@ -112,7 +112,8 @@ static void fill_scores(float *s, size_t n)
 }
 
 /* block: scores, weights and scratch, 4 n floats, and n bytes of what is kept. */
-static double race_cut(const fovea_context *context, float *block, size_t n, size_t kept, double seconds, double *pass)
+static double race_cut(const fovea_context *context, float *block, size_t n, size_t kept,
+                       double seconds, double *pass)
 {
     const fv_normaliser *topk = fv_normaliser_find("topk");
     const fv_row_kernels kernel = {
@@ -129,7 +130,8 @@ static double race_cut(const fovea_context *context, float *block, size_t n, siz
     *pass = INFINITY;
     do {
         double t = now();
-        topk->apply(block, (int64_t)n, arg, -INFINITY, &kernel, block + n, (uint8_t *)(block + 4 * n), block + 2 * n, &lse);
+        topk->apply(block, (int64_t)n, arg, -INFINITY, &kernel, block + n,
+                    (uint8_t *)(block + 4 * n), block + 2 * n, &lse);
         best = fmin(best, now() - t);
         t = now();
         sink += read(block, n * sizeof *block);
@@ -140,7 +142,8 @@ static double race_cut(const fovea_context *context, float *block, size_t n, siz
     return best * 1e9;
 }
 
-double fovea_measure_cut(const fovea_context *context, size_t keys, size_t kept, double seconds, double *pass)
+double fovea_measure_cut(const fovea_context *context, size_t keys, size_t kept, double seconds,
+                         double *pass)
 {
     double ns;
     if (!context || !keys || !kept || !pass)

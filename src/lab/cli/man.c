@@ -124,7 +124,7 @@ static void print_end(FILE *out)
           ".TP\n\\fBFOVEA_ISA\\fR\nstrongest instruction set to use; \\fB\\-\\-isa\\fR wins over "
           "it. An unknown name is an "
           "error.\n"
-          ".TP\n\\fBFOVEA_DATA\\fR\nfolder with shapes.tsv and the samples, in place of the "
+          ".TP\n\\fBFOVEA_DATA\\fR\nfolder with shapes.tsv, limits.tsv, limits-found.tsv and the samples, in place of the "
           "installed one.\n"
           ".TP\n\\fBNO_COLOR\\fR\nwhen set and not empty, no colours.\n"
           ".SH EXAMPLES\n.nf\n"

@@ -5,6 +5,7 @@
 #include "eval/figure.h"
 #include "eval/suite.h"
 #include "io/atomic.h"
+#include "io/pages.h"
 #include "report/environment.h"
 #include "report/quantity.h"
 
@@ -45,6 +46,7 @@ typedef struct suite_session {
     table *t;
     double *figure; /* [rows.count], NaN where not measured; for --record */
     unsigned counted[SUITE_SKIPPED + 1];
+    double huge; /* bytes on huge pages, the most of all rows; -1: unknown */
 } suite_session;
 
 /* ------------------------------------------------------------------ options */
@@ -54,17 +56,21 @@ int suite_refuse_options(const cli *c)
     static const char *const own[] = {"--only", "--tolerance", "--record"};
     for (unsigned n = 0; n < sizeof own / sizeof *own; n++)
         if (cli_count(c, own[n]))
-            return cli_fail(c, EXIT_USAGE, "%s belongs to a suite; give --suite limits with it", own[n]);
+            return cli_fail(c, EXIT_USAGE, "%s belongs to a suite; give --suite limits with it",
+                            own[n]);
     return EXIT_DONE;
 }
 
 static int refuse_shape_options(const cli *c)
 {
-    static const char *const others[] = {"--variant", "--shape",    "--dtype",     "--causal", "--scale",  "--layout",
-                                         "--baseline", "--synthetic", "--rows", "--budget", "--threads"};
+    static const char *const others[] = {"--variant", "--shape",  "--dtype",    "--causal",
+                                         "--scale",   "--layout", "--baseline", "--synthetic",
+                                         "--rows",    "--budget", "--threads"};
     for (unsigned n = 0; n < sizeof others / sizeof *others; n++)
         if (cli_count(c, others[n]))
-            return cli_fail(c, EXIT_USAGE, "%s cannot be given with --suite: its rows (limits.tsv) fix it", others[n]);
+            return cli_fail(c, EXIT_USAGE,
+                            "%s cannot be given with --suite: its rows (limits.tsv) fix it",
+                            others[n]);
     return EXIT_DONE;
 }
 
@@ -98,7 +104,8 @@ static int check_only(const suite_session *s)
         while (row < s->rows.count && !holds(s->rows.row[row].name, text))
             row++;
         if (row == s->rows.count)
-            return cli_fail(s->c, EXIT_USAGE, "--only=%s is in no row's name; there are '%s' and %zu more", text,
+            return cli_fail(s->c, EXIT_USAGE,
+                            "--only=%s is in no row's name; there are '%s' and %zu more", text,
                             s->rows.row[0].name, s->rows.count - 1);
     }
     return EXIT_DONE;
@@ -117,7 +124,8 @@ static quantity with_unit(double value, const char *unit)
     return q;
 }
 
-static const char *state_text(const suite_verdict *v, const figure *f, double found, char *out, size_t n)
+static const char *state_text(const suite_verdict *v, const figure *f, double found, char *out,
+                              size_t n)
 {
     static const char *const words[] = {"met", "not met", "SHORT", "REGRESSED", "SKIPPED"};
     switch (v->state) {
@@ -129,7 +137,8 @@ static const char *state_text(const suite_verdict *v, const figure *f, double fo
         snprintf(out, n, "SKIPPED: %s", f->skipped);
         break;
     default:
-        snprintf(out, n, "%s%s", words[v->state], v->state == SUITE_UNMET && isfinite(found) ? ", as found" : "");
+        snprintf(out, n, "%s%s", words[v->state],
+                 v->state == SUITE_UNMET && isfinite(found) ? ", as found" : "");
     }
     return out;
 }
@@ -147,7 +156,8 @@ static void limit_cells(table *t, const figure *f)
     table_real(t, "limit_rate", f->rate, NULL);
 }
 
-static void row_cells(suite_session *s, const suite_row *row, const figure *f, double found, const suite_verdict *v)
+static void row_cells(suite_session *s, const suite_row *row, const figure *f, double found,
+                      const suite_verdict *v)
 {
     table *t = s->t;
     char text[256];
@@ -169,7 +179,8 @@ static void row_cells(suite_session *s, const suite_row *row, const figure *f, d
     table_real(t, "other_ns", f->other_ns, NULL);
     table_integer(t, "samples", (int64_t)f->samples, NULL);
     table_text(t, "kernel", f->kernel);
-    snprintf(text, sizeof text, "%s%s%s", f->note, f->note[0] && row->note[0] ? "; " : "", row->note);
+    snprintf(text, sizeof text, "%s%s%s", f->note, f->note[0] && row->note[0] ? "; " : "",
+             row->note);
     table_text(t, "note", text);
     if (v->state == SUITE_SHORT || v->state == SUITE_REGRESSED)
         table_emphasise(t);
@@ -206,13 +217,15 @@ static int measure_rows(suite_session *s)
             suite_judge(row, f.value, f.goal, found, s->asserted, cli_real(s->c, "--tolerance"));
         s->figure[n] = f.value;
         s->counted[v.state]++;
+        s->huge = fmax(s->huge, f.huge_bytes);
         row_cells(s, row, &f, found, &v);
     }
     progress_end(&bar);
     return code;
 }
 
-/* What could keep --record from writing, before minutes of measuring: the old table must be one, the folder must take a file. */
+/* What could keep --record from writing, before minutes of measuring: the old table must be one, the folder must
+   take a file. */
 static int check_record(const suite_session *s)
 {
     const char *path = cli_text(s->c, "--record");
@@ -258,22 +271,32 @@ static void remarks(const suite_session *s)
         snprintf(line, sizeof line, "This is a Zen 4 (%s): the goals are asserted.", s->cpu.key);
     else if (s->known)
         snprintf(line, sizeof line,
-                 "The goals are a Zen 4's; on this CPU (%s) a row counts when it falls short of its figure in "
+                 "The goals are a Zen 4's; on this CPU (%s) a row counts when it falls short of "
+                 "its figure in "
                  "limits-found.tsv.",
                  s->cpu.key);
     else
         snprintf(line, sizeof line,
-                 "The goals are a Zen 4's, and limits-found.tsv has no figures of this CPU (%s): nothing is asserted.",
+                 "The goals are a Zen 4's, and limits-found.tsv has no figures of this CPU (%s): "
+                 "nothing is asserted.",
                  s->cpu.key);
     table_remark(s->t, line);
     snprintf(line, sizeof line,
-             "%u rows: %u met, %u not met, %u short of an asserted goal, %u regressed, %u skipped; tolerance %g points.",
-             table_rows(s->t), n[SUITE_MET], n[SUITE_UNMET], n[SUITE_SHORT], n[SUITE_REGRESSED], n[SUITE_SKIPPED],
-             cli_real(s->c, "--tolerance"));
+             "%u rows: %u met, %u not met, %u short of an asserted goal, %u regressed, %u skipped; "
+             "tolerance %g points.",
+             table_rows(s->t), n[SUITE_MET], n[SUITE_UNMET], n[SUITE_SHORT], n[SUITE_REGRESSED],
+             n[SUITE_SKIPPED], cli_real(s->c, "--tolerance"));
     table_remark(s->t, line);
-    table_remark(s->t, "Best of the rounds of each row, its limit measured between them. limit: GFLOP/s (fma, bf16) or "
+    snprintf(line, sizeof line, "Buffers: %s on huge pages while the largest row ran.",
+             s->huge < 0            ? "unknown whether"
+             : s->huge < PAGES_HUGE ? "nothing"
+                                    : quantity_bytes(s->huge).text);
+    table_remark(s->t, line);
+    table_remark(s->t, "Best of the rounds of each row, its limit measured between them. limit: "
+                       "GFLOP/s (fma, bf16) or "
                        "GB/s (read),");
-    table_remark(s->t, "or the time of what the row is compared with. A row's workload and the meaning of its figure: "
+    table_remark(s->t, "or the time of what the row is compared with. A row's workload and the "
+                       "meaning of its figure: "
                        "limits.tsv.");
 }
 
@@ -291,7 +314,8 @@ static int load_tables(suite_session *s)
         return cli_fail(s->c, code, "%s", why);
     s->figure = calloc(s->rows.count, sizeof *s->figure);
     s->t = table_create(columns, sizeof columns / sizeof *columns);
-    return s->figure && s->t ? check_only(s) : cli_fail(s->c, EXIT_RESOURCE, "no memory for a table");
+    return s->figure && s->t ? check_only(s)
+                             : cli_fail(s->c, EXIT_RESOURCE, "no memory for a table");
 }
 
 static int run_session(suite_session *s)
@@ -303,17 +327,20 @@ static int run_session(suite_session *s)
     if (code != EXIT_DONE)
         return code;
     remarks(s);
-    code = cli_print(s->c, s->context, s->t,
-                     json_pack("{s:s, s:s, s:b}", "suite", cli_text(s->c, "--suite"), "cpu_model", s->cpu.key,
-                               "goals_asserted", s->asserted));
+    code =
+        cli_print(s->c, s->context, s->t,
+                  json_pack("{s:s, s:s, s:b, s:f}", "suite", cli_text(s->c, "--suite"), "cpu_model",
+                            s->cpu.key, "goals_asserted", s->asserted, "huge_page_bytes", s->huge));
     if (code == EXIT_DONE)
         code = record(s);
-    return code == EXIT_DONE && s->counted[SUITE_SHORT] + s->counted[SUITE_REGRESSED] > 0 ? EXIT_CHECK_FAILED : code;
+    return code == EXIT_DONE && s->counted[SUITE_SHORT] + s->counted[SUITE_REGRESSED] > 0
+               ? EXIT_CHECK_FAILED
+               : code;
 }
 
 int suite_run(const cli *c)
 {
-    suite_session s = {.c = c};
+    suite_session s = {.c = c, .huge = -1};
     int code = refuse_shape_options(c);
     if (code == EXIT_DONE)
         code = load_tables(&s);

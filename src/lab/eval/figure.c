@@ -4,6 +4,7 @@
 #include "eval/clock.h"
 #include "eval/limits.h"
 #include "eval/workload.h"
+#include "io/pages.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -36,17 +37,20 @@ static void measure_limits(measurement *m)
     if (m->wants_bf16)
         m->best.bf16 = fmax(m->best.bf16, limits_bf16(context, peak_seconds));
     if (m->wants_read)
-        m->best.read = fmax(m->best.read, limits_read(context, workload_bytes(&m->own), read_seconds));
+        m->best.read =
+            fmax(m->best.read, limits_read(context, workload_bytes(&m->own), read_seconds));
     if (m->wants_read && m->row->kind == SUITE_SPEEDUP)
         m->read_one_thread =
-            fmax(m->read_one_thread, limits_read(m->other.context, workload_bytes(&m->own), read_seconds));
+            fmax(m->read_one_thread,
+                 limits_read(m->other.context, workload_bytes(&m->own), read_seconds));
 }
 
 static int plan_again(const measurement *m)
 {
     for (int n = 0; n < PLANS; n++) {
         fovea_plan *plan = NULL;
-        const fovea_status status = fovea_plan_create(m->own.context, &m->own.problem, m->own.recipe, &plan, NULL);
+        const fovea_status status =
+            fovea_plan_create(m->own.context, &m->own.problem, m->own.recipe, &plan, NULL);
         if (status)
             return (int)status;
         fovea_plan_destroy(plan);
@@ -89,8 +93,8 @@ static int is_native(const workload *w)
     return limits_kernel_uses_bf16(w->cost.kernel);
 }
 
-/* GFLOP/s that a workload is held against. A bf16 plan that widens, where the bf16 dot is no faster, could have used either: the
-   larger peak counts. */
+/* GFLOP/s that a workload is held against. A bf16 plan that widens, where the bf16 dot is no faster, could have
+   used either: the larger peak counts. */
 static double peak_of(const measurement *m, const workload *w)
 {
     if (w->problem.dtype != FOVEA_BF16)
@@ -108,11 +112,13 @@ static void name_peak(const measurement *m, figure *f)
 static void note_widening(const measurement *m, figure *f)
 {
     if (m->own.problem.dtype == FOVEA_BF16 && !is_native(&m->own) && strcmp(f->limit, "read") != 0)
-        snprintf(f->note, sizeof f->note, "the plan widens to float here; held against the larger peak");
+        snprintf(f->note, sizeof f->note,
+                 "the plan widens to float here; held against the larger peak");
 }
 
 /* Share of the time that the binding limit allows; rates per ns are GFLOP/s and GB/s. */
-static double share_of_limits(const measurement *m, const workload *w, double ns, int exponentials, figure *f)
+static double share_of_limits(const measurement *m, const workload *w, double ns, int exponentials,
+                              figure *f)
 {
     const double compute = workload_flops(w, exponentials) / peak_of(m, w);
     const double traffic = m->best.read > 0 ? w->cost.bytes * w->copies / m->best.read : 0;
@@ -135,7 +141,8 @@ static void note_kept(const measurement *m, figure *f)
 /* Reading may not double on two threads; then that is the goal, and it is said. */
 static double speedup(const measurement *m, double own, double other, figure *f)
 {
-    const double threads = fovea_context_threads(m->own.context), memory = m->best.read / m->read_one_thread;
+    const double threads = fovea_context_threads(m->own.context),
+                 memory = m->best.read / m->read_one_thread;
     limits one = m->best;
     one.read = m->read_one_thread;
     one.fma /= threads;
@@ -145,8 +152,8 @@ static double speedup(const measurement *m, double own, double other, figure *f)
         f->limit = "read";
         f->rate = m->best.read;
         f->goal = fmin(f->goal, memory);
-        snprintf(f->note, sizeof f->note, "memory allows %.2f x (%.1f GB/s, one thread %.1f)", memory, m->best.read,
-                 m->read_one_thread);
+        snprintf(f->note, sizeof f->note, "memory allows %.2f x (%.1f GB/s, one thread %.1f)",
+                 memory, m->best.read, m->read_one_thread);
     }
     return other / own;
 }
@@ -172,13 +179,15 @@ static void work_out(const measurement *m, figure *f)
         break;
     case SUITE_POINTS:
         name_peak(m, f);
-        f->value = 100 * (workload_flops(&m->own, 0) / own - workload_flops(&m->other, 0) / other) / f->rate;
+        f->value = 100 * (workload_flops(&m->own, 0) / own - workload_flops(&m->other, 0) / other) /
+                   f->rate;
         break;
     case SUITE_TIMES:
         f->value = own / other;
         break;
     case SUITE_NEIGHBOUR:
-        f->value = 100 * share_of_limits(m, &m->own, own, 1, NULL) / share_of_limits(m, &m->other, other, 1, NULL);
+        f->value = 100 * share_of_limits(m, &m->own, own, 1, NULL) /
+                   share_of_limits(m, &m->other, other, 1, NULL);
         break;
     case SUITE_EACH:
         f->limit = "none";
@@ -219,9 +228,9 @@ static int open_both(measurement *m, const figure_options *options, const char *
 {
     const suite_row *row = m->row;
     suite_work other = row->other;
-    int code = row->kind == SUITE_PLAN
-                   ? workload_plan(&m->own, &row->work, isa, options->seed, why)
-                   : workload_open(&m->own, &row->work, isa, row->kind == SUITE_COLD, options->seed, why);
+    int code = row->kind == SUITE_PLAN ? workload_plan(&m->own, &row->work, isa, options->seed, why)
+                                       : workload_open(&m->own, &row->work, isa,
+                                                       row->kind == SUITE_COLD, options->seed, why);
     if (row->kind == SUITE_SPEEDUP)
         other.threads = 1;
     if (!code && m->has_other)
@@ -229,19 +238,22 @@ static int open_both(measurement *m, const figure_options *options, const char *
     return code ? in_place(why, row, why, code) : 0;
 }
 
-static int measure_race(const suite_row *row, const figure_options *options, const char *isa, figure *f, char *why)
+static int measure_race(const suite_row *row, const figure_options *options, const char *isa,
+                        figure *f, char *why)
 {
     measurement m = {.row = row};
     m.has_other = suite_kind_at(row->kind)->other || row->kind == SUITE_SPEEDUP;
     int code = open_both(&m, options, isa, why);
     if (!code) {
         const suite_kind k = row->kind;
-        m.wants_fma = k != SUITE_PROPORTION && k != SUITE_TIMES && k != SUITE_EACH && k != SUITE_PLAN;
+        m.wants_fma =
+            k != SUITE_PROPORTION && k != SUITE_TIMES && k != SUITE_EACH && k != SUITE_PLAN;
         m.wants_bf16 = m.wants_fma && m.own.problem.dtype == FOVEA_BF16;
         m.wants_read = k == SUITE_COLD || k == SUITE_NEIGHBOUR || k == SUITE_SPEEDUP;
         code = race(&m, options, why);
     }
     if (!code) {
+        f->huge_bytes = pages_huge_bytes();
         snprintf(f->kernel, sizeof f->kernel, "%s", m.own.cost.kernel ? m.own.cost.kernel : "");
         work_out(&m, f);
     }
@@ -251,7 +263,8 @@ static int measure_race(const suite_row *row, const figure_options *options, con
 }
 
 /* Rows without a race: the engine's own loops, the best of all rounds. */
-static int measure_alone(const suite_row *row, const figure_options *options, const char *isa, figure *f, char *why)
+static int measure_alone(const suite_row *row, const figure_options *options, const char *isa,
+                         figure *f, char *why)
 {
     const double seconds = 0.02;
     workload w;
@@ -264,7 +277,8 @@ static int measure_alone(const suite_row *row, const figure_options *options, co
         const char *k = fovea_recipe_get(w.recipe, "k");
         const double ns = row->kind == SUITE_REGION
                               ? fovea_measure_region(w.context, seconds)
-                              : fovea_measure_cut(w.context, (size_t)w.problem.lk, k ? (size_t)atoll(k) : 1, seconds, &pass);
+                              : fovea_measure_cut(w.context, (size_t)w.problem.lk,
+                                                  k ? (size_t)atoll(k) : 1, seconds, &pass);
         f->best_ns = fmin(f->best_ns, ns);
         f->other_ns = row->kind == SUITE_CUT ? fmin(f->other_ns, pass) : NAN;
     }
@@ -287,15 +301,23 @@ static int is_skipped(const suite_row *row, const figure_options *options, figur
     if (row->isa && fovea_isa_available(row->isa) != 1)
         snprintf(f->skipped, sizeof f->skipped, "this CPU or build has no %.40s", row->isa);
     else if (row->isa && options->isa && strength(row->isa) > strength(options->isa))
-        snprintf(f->skipped, sizeof f->skipped, "is about %.40s, capped to %.40s", row->isa, options->isa);
+        snprintf(f->skipped, sizeof f->skipped, "is about %.40s, capped to %.40s", row->isa,
+                 options->isa);
     else if (row->work.threads > options->cpus)
-        snprintf(f->skipped, sizeof f->skipped, "needs %u CPUs, this process has %u", row->work.threads, options->cpus);
+        snprintf(f->skipped, sizeof f->skipped, "needs %u CPUs, this process has %u",
+                 row->work.threads, options->cpus);
     return f->skipped[0] != 0;
 }
 
 int figure_measure(const suite_row *row, const figure_options *options, figure *f, char *why)
 {
-    *f = (figure){.value = NAN, .limit = "none", .rate = NAN, .goal = row->goal, .best_ns = NAN, .other_ns = NAN};
+    *f = (figure){.value = NAN,
+                  .limit = "none",
+                  .rate = NAN,
+                  .goal = row->goal,
+                  .best_ns = NAN,
+                  .other_ns = NAN,
+                  .huge_bytes = -1};
     if (is_skipped(row, options, f))
         return 0;
     const char *isa = row->isa ? row->isa : options->isa;

@@ -20,7 +20,8 @@ size_t operands_element(fovea_dtype dtype)
 }
 
 /* [b, h, l, n] -> [b, l, h, n], elements of `size` bytes; a new block or NULL. */
-static void *turn(const void *in, int64_t batch, int64_t heads, int64_t tokens, int64_t n, size_t size)
+static void *turn(const void *in, int64_t batch, int64_t heads, int64_t tokens, int64_t n,
+                  size_t size)
 {
     const size_t row = (size_t)n * size;
     char *out = pages_get((size_t)(batch * heads * tokens) * row);
@@ -69,7 +70,8 @@ static int apply_dtype(const fovea_problem *p, const size_t count[3], void *made
     return 0;
 }
 
-int operands_make(fovea_problem *p, operands_layout layout, synthetic_kind kind, uint64_t seed, void *made[3])
+int operands_make(fovea_problem *p, operands_layout layout, synthetic_kind kind, uint64_t seed,
+                  void *made[3])
 {
     const double scale = p->scale > 0 ? p->scale : 1 / sqrt((double)p->d);
     const synthetic_shape of = {p->batch, p->hq, p->hkv, p->lq, p->lk, p->d, p->dv, scale};

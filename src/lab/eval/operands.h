@@ -14,5 +14,6 @@ size_t operands_element(fovea_dtype dtype);
 
 /* Makes q, k, v (synthetic.h) of the problem's sizes and type and sets its strides, those of o too, to the layout. The
    blocks go to made[3], to be freed by the caller, also after a failure. 0, or -1 without memory. */
-int operands_make(fovea_problem *problem, operands_layout layout, synthetic_kind kind, uint64_t seed, void *made[3]);
+int operands_make(fovea_problem *problem, operands_layout layout, synthetic_kind kind,
+                  uint64_t seed, void *made[3]);
 #endif

@@ -11,11 +11,13 @@ enum { INVALID = 3, NO_MEMORY = 4 }; /* the tool's exit codes */
 
 static const suite_kind_row kinds[SUITE_KINDS] = {
     [SUITE_PEAK] = {"peak", "%", 1, 0, "flops over time, as a share of the peak"},
-    [SUITE_COLD] = {"cold", "%", 1, 0, "time that memory and compute allow, over the time, from memory"},
+    [SUITE_COLD] = {"cold", "%", 1, 0,
+                    "time that memory and compute allow, over the time, from memory"},
     [SUITE_PROPORTION] = {"proportion", "%", 1, 1, "density * dense time, over the time"},
     [SUITE_POINTS] = {"points", "points", 1, 1, "share of the peak less that of the other"},
     [SUITE_TIMES] = {"times", "x", 0, 1, "time over that of the other"},
-    [SUITE_NEIGHBOUR] = {"neighbour", "%", 1, 1, "rate per useful flop or byte over that of the other"},
+    [SUITE_NEIGHBOUR] = {"neighbour", "%", 1, 1,
+                         "rate per useful flop or byte over that of the other"},
     [SUITE_EACH] = {"each", "us", 0, 0, "time for one head"},
     [SUITE_BOUND] = {"bound", "x", 0, 0, "time over that of flops and exponentials at the peak"},
     [SUITE_SPEEDUP] = {"speedup", "x", 1, 0, "time on one thread over the time"},
@@ -42,12 +44,26 @@ static int fail(char *why, int code, const char *format, ...)
 /* ------------------------------------------------------------------ rows */
 
 enum {
-    ROW, FIGURE, SPEC, SHAPE, DTYPE, ISA, LAYOUT, THREADS, GOAL, VS_SPEC, VS_SHAPE, VS_DTYPE, VS_LAYOUT, NOISE, NOTE,
+    ROW,
+    FIGURE,
+    SPEC,
+    SHAPE,
+    DTYPE,
+    ISA,
+    LAYOUT,
+    THREADS,
+    GOAL,
+    VS_SPEC,
+    VS_SHAPE,
+    VS_DTYPE,
+    VS_LAYOUT,
+    NOISE,
+    NOTE,
     COLUMNS
 };
-static const char *const column_names[COLUMNS] = {"row",    "figure",  "spec", "shape",   "dtype",
-                                                  "isa",    "layout",  "threads", "goal", "vs spec",
-                                                  "vs shape", "vs dtype", "vs layout", "noise", "note"};
+static const char *const column_names[COLUMNS] = {
+    "row",  "figure",  "spec",     "shape",    "dtype",     "isa",   "layout", "threads",
+    "goal", "vs spec", "vs shape", "vs dtype", "vs layout", "noise", "note"};
 
 static int read_number(const char *text, double least, double most, double *value)
 {
@@ -93,14 +109,15 @@ static int read_work(char *const *cell, const int column[4], suite_work *work)
 
 static int same_work(const suite_work *a, const suite_work *b)
 {
-    return strcmp(a->spec, b->spec) == 0 && strcmp(a->shape_text, b->shape_text) == 0 && a->dtype == b->dtype &&
-           a->layout == b->layout;
+    return strcmp(a->spec, b->spec) == 0 && strcmp(a->shape_text, b->shape_text) == 0 &&
+           a->dtype == b->dtype && a->layout == b->layout;
 }
 
 /* -1, or the column that cannot be read. */
 static int read_row(char *const *cell, suite_row *row)
 {
-    static const int own[4] = {SPEC, SHAPE, DTYPE, LAYOUT}, vs[4] = {VS_SPEC, VS_SHAPE, VS_DTYPE, VS_LAYOUT};
+    static const int own[4] = {SPEC, SHAPE, DTYPE, LAYOUT},
+                     vs[4] = {VS_SPEC, VS_SHAPE, VS_DTYPE, VS_LAYOUT};
     const char *names[SUITE_KINDS];
     double threads = 1;
     int kind = -1;
@@ -143,11 +160,12 @@ int suite_read(const char *path, suite *s, char *why)
         char *const *cell = s->file.cell + n * COLUMNS;
         const int bad = read_row(cell, &s->row[n]);
         if (bad >= 0)
-            code = fail(why, INVALID, "%s:%d: column '%s' of row '%s' cannot be read", path, s->file.line[n],
-                        column_names[bad], cell[ROW]);
+            code = fail(why, INVALID, "%s:%d: column '%s' of row '%s' cannot be read", path,
+                        s->file.line[n], column_names[bad], cell[ROW]);
         for (size_t m = 0; code == 0 && m < n; m++)
             if (strcmp(s->row[m].name, s->row[n].name) == 0)
-                code = fail(why, INVALID, "%s:%d: row '%s' is there twice", path, s->file.line[n], cell[ROW]);
+                code = fail(why, INVALID, "%s:%d: row '%s' is there twice", path, s->file.line[n],
+                            cell[ROW]);
         s->count += code == 0;
     }
     if (code != 0)
@@ -167,7 +185,8 @@ void suite_free(suite *s)
 int suite_is_zen4(const char *vendor, int family, int model)
 {
     return strcmp(vendor, "AuthenticAMD") == 0 && family == 25 &&
-           ((model >= 0x10 && model <= 0x1f) || (model >= 0x60 && model <= 0x7f) || (model >= 0xa0 && model <= 0xaf));
+           ((model >= 0x10 && model <= 0x1f) || (model >= 0x60 && model <= 0x7f) ||
+            (model >= 0xa0 && model <= 0xaf));
 }
 
 double suite_shortfall(suite_kind kind, double figure, double wanted)
@@ -178,7 +197,8 @@ double suite_shortfall(suite_kind kind, double figure, double wanted)
     return points ? less : 100 * less / wanted;
 }
 
-suite_verdict suite_judge(const suite_row *row, double figure, double goal, double found, int asserted, double tolerance)
+suite_verdict suite_judge(const suite_row *row, double figure, double goal, double found,
+                          int asserted, double tolerance)
 {
     const double from_goal = suite_shortfall(row->kind, figure, goal);
     const double from_found = suite_shortfall(row->kind, figure, found);

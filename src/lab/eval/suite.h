@@ -1,8 +1,9 @@
 /* The suite of limits: which workloads are held to which goals, and what a measured figure means.
 
-   limits.tsv has a row per workload: a new one is a new line there, no code. limits-found.tsv has what a recording run found, by
-   processor. Goals were set on one micro-architecture, AMD's Zen 4: there each is asserted. On another processor a goal is
-   shown, but what counts is a regression: a figure that falls short of the recorded one. */
+   limits.tsv has a row per workload: a new one is a new line there, no code. limits-found.tsv has what a
+   recording run found, by processor. Goals were set on one micro-architecture, AMD's Zen 4: there each is
+   asserted. On another processor a goal is shown, but what counts is a regression: a figure that falls short of
+   the recorded one. */
 #ifndef FV_LAB_EVAL_SUITE_H
 #define FV_LAB_EVAL_SUITE_H
 #include "eval/operands.h"
@@ -12,8 +13,8 @@
 
 /* What a row's figure is. */
 typedef enum suite_kind {
-    SUITE_PEAK,       /* % of the peak of fma, or of the bf16 dot where a bf16 plan uses it */
-    SUITE_COLD,       /* % of what compute peak and read bandwidth allow together, keys and values not in a cache */
+    SUITE_PEAK, /* % of the peak of fma, or of the bf16 dot where a bf16 plan uses it */
+    SUITE_COLD, /* % of what compute peak and read bandwidth allow together, keys and values not in a cache */
     SUITE_PROPORTION, /* % of density-proportional time: density * time of the other / time */
     SUITE_POINTS,     /* share of the peak less the other's, in points */
     SUITE_TIMES,      /* time / time of the other */
@@ -48,9 +49,10 @@ typedef struct suite_row {
     const char *name;
     suite_kind kind;
     suite_work work, other;
-    const char *isa;  /* the set that the row is about, or NULL: the strongest */
-    double goal;      /* on a Zen 4 */
-    double noise;     /* points that this row is allowed beside the tolerance when it is held against a recorded figure */
+    const char *isa; /* the set that the row is about, or NULL: the strongest */
+    double goal;     /* on a Zen 4 */
+    double
+        noise; /* points that this row is allowed beside the tolerance when it is held against a recorded figure */
     const char *note; /* "" when there is none */
 } suite_row;
 
@@ -75,17 +77,18 @@ void suite_found_free(suite_found *f);
 double suite_found_figure(const suite_found *f, const char *cpu, const char *row);
 /* 1 when the processor has any. */
 int suite_found_knows(const suite_found *f, const char *cpu);
-/* Writes the table again with the figures of `cpu` for the given rows replaced (those that are NaN are left as they were). */
-int suite_found_write(const suite_found *f, const char *path, const char *cpu, const char *const *row,
-                      const double *figure, size_t count, char *why);
+/* Writes the table again with the figures of `cpu` for the given rows replaced (those that are NaN are left as
+   they were). */
+int suite_found_write(const suite_found *f, const char *path, const char *cpu,
+                      const char *const *row, const double *figure, size_t count, char *why);
 
 /* ------------------------------------------------------------------ verdicts */
 
 /* Zen 4 by vendor, family and model. */
 int suite_is_zen4(const char *vendor, int family, int model);
 
-/* By how many points a figure falls short of a wanted one; negative when it is better. Points of the unit where that is %
-   or points, else per cent of the wanted figure. NaN when either is NaN. */
+/* By how many points a figure falls short of a wanted one; negative when it is better. Points of the unit where
+   that is % or points, else per cent of the wanted figure. NaN when either is NaN. */
 double suite_shortfall(suite_kind kind, double figure, double wanted);
 
 typedef enum suite_state {
@@ -98,11 +101,13 @@ typedef enum suite_state {
 
 typedef struct suite_verdict {
     suite_state state;
-    int met;          /* the goal */
-    double shortfall; /* of what counts: the goal where asserted, else the recorded figure; NaN without one */
+    int met; /* the goal */
+    double
+        shortfall; /* of what counts: the goal where asserted, else the recorded figure; NaN without one */
 } suite_verdict;
 
-/* goal: the row's, or what is left of it where the machine cannot give more (figure.h). found: the recorded figure or NaN.
-   asserted: this processor is the one that the goals were set on. */
-suite_verdict suite_judge(const suite_row *row, double figure, double goal, double found, int asserted, double tolerance);
+/* goal: the row's, or what is left of it where the machine cannot give more (figure.h). found: the recorded
+   figure or NaN. asserted: this processor is the one that the goals were set on. */
+suite_verdict suite_judge(const suite_row *row, double figure, double goal, double found,
+                          int asserted, double tolerance);
 #endif

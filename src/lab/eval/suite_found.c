@@ -12,10 +12,12 @@
 enum { CPU, ROW, FIGURE, COLUMNS };
 static const char *const column_names[COLUMNS] = {"cpu", "row", "figure"};
 
-static const char head[] =
-    "# Figures that `fovea bench --suite limits --record FILE` found, by processor (vendor-family-model-stepping, numbers as\n"
-    "# /proc/cpuinfo has them). On a processor other than the one that the goals of limits.tsv were set on, a row that falls\n"
-    "# short of its figure here has regressed. Written by the program; record on a quiet machine, and say why in the commit.\n";
+static const char head[] = "# Figures that `fovea bench --suite limits --record FILE` found, by "
+                           "processor (vendor-family-model-stepping, numbers as\n"
+                           "# /proc/cpuinfo has them). On a processor other than the one that the "
+                           "goals of limits.tsv were set on, a row that falls\n"
+                           "# short of its figure here has regressed. Written by the program; "
+                           "record on a quiet machine, and say why in the commit.\n";
 
 int suite_found_read(const char *path, suite_found *f, char *why)
 {
@@ -26,8 +28,8 @@ int suite_found_read(const char *path, suite_found *f, char *why)
         const double value = strtod(text, &end);
         if (end != text && *end == 0 && isfinite(value))
             continue;
-        snprintf(why, SHAPES_TEXT, "%s:%d: column 'figure' of row '%s' cannot be read", path, f->file.line[n],
-                 tsv_cell(&f->file, n, ROW));
+        snprintf(why, SHAPES_TEXT, "%s:%d: column 'figure' of row '%s' cannot be read", path,
+                 f->file.line[n], tsv_cell(&f->file, n, ROW));
         code = IO_INVALID;
         suite_found_free(f);
         break;
@@ -43,7 +45,8 @@ void suite_found_free(suite_found *f)
 double suite_found_figure(const suite_found *f, const char *cpu, const char *row)
 {
     for (size_t n = 0; n < f->file.rows; n++)
-        if (strcmp(tsv_cell(&f->file, n, CPU), cpu) == 0 && strcmp(tsv_cell(&f->file, n, ROW), row) == 0)
+        if (strcmp(tsv_cell(&f->file, n, CPU), cpu) == 0 &&
+            strcmp(tsv_cell(&f->file, n, ROW), row) == 0)
             return strtod(tsv_cell(&f->file, n, FIGURE), NULL);
     return NAN;
 }
@@ -64,8 +67,8 @@ static int is_replaced(const char *name, const char *const *row, const double *f
     return 0;
 }
 
-static void print_table(const suite_found *f, FILE *out, const char *cpu, const char *const *row, const double *figure,
-                        size_t count)
+static void print_table(const suite_found *f, FILE *out, const char *cpu, const char *const *row,
+                        const double *figure, size_t count)
 {
     fprintf(out, "%scpu\trow\tfigure\n", head);
     for (size_t n = 0; n < f->file.rows; n++) {
@@ -78,8 +81,8 @@ static void print_table(const suite_found *f, FILE *out, const char *cpu, const 
             fprintf(out, "%s\t%s\t%.4g\n", cpu, row[n], figure[n]);
 }
 
-int suite_found_write(const suite_found *f, const char *path, const char *cpu, const char *const *row,
-                      const double *figure, size_t count, char *why)
+int suite_found_write(const suite_found *f, const char *path, const char *cpu,
+                      const char *const *row, const double *figure, size_t count, char *why)
 {
     char *text = NULL;
     size_t bytes = 0;

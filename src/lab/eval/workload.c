@@ -32,9 +32,11 @@ static int load_mask(void *user, const char *path, fovea_array *array, char *why
     uint64_t state = 1;
     int end = 0;
     (void)user;
-    if (sscanf(path, "keep-%u-%ux%u%n", &percent, &rows, &columns, &end) != 3 || path[end] || percent > 100 || !rows ||
-        !columns || rows > 1 << 16 || columns > 1 << 16) {
-        snprintf(why, n, "%.100s: the suite knows keep-PERCENT-ROWSxCOLUMNS only, up to 65536 of each", path);
+    if (sscanf(path, "keep-%u-%ux%u%n", &percent, &rows, &columns, &end) != 3 || path[end] ||
+        percent > 100 || !rows || !columns || rows > 1 << 16 || columns > 1 << 16) {
+        snprintf(why, n,
+                 "%.100s: the suite knows keep-PERCENT-ROWSxCOLUMNS only, up to 65536 of each",
+                 path);
         return 1;
     }
     uint8_t *mask = malloc((size_t)rows * columns);
@@ -87,7 +89,8 @@ static int no_memory(char *why, const char *what, double bytes)
     return NO_MEMORY;
 }
 
-static int open_context(workload *w, const suite_work *work, const char *isa, uint64_t seed, char *why)
+static int open_context(workload *w, const suite_work *work, const char *isa, uint64_t seed,
+                        char *why)
 {
     fovea_error err = {0};
     const fovea_context_options options = {
@@ -106,8 +109,8 @@ static int open_context(workload *w, const suite_work *work, const char *isa, ui
     if (fovea_context_create(&options, &w->context, &err) ||
         fovea_recipe_parse(w->context, work->spec, &w->recipe, &err))
         return engine_failed(&err, why);
-    fovea_problem_init(&w->problem, work->shape.batch, work->shape.hq, work->shape.hkv, work->shape.lq, work->shape.lk,
-                       work->shape.d, work->shape.dv, work->dtype);
+    fovea_problem_init(&w->problem, work->shape.batch, work->shape.hq, work->shape.hkv,
+                       work->shape.lq, work->shape.lk, work->shape.d, work->shape.dv, work->dtype);
     return 0;
 }
 
@@ -129,7 +132,8 @@ int workload_plan(workload *w, const suite_work *work, const char *isa, uint64_t
 
 /* ------------------------------------------------------------------ operands */
 
-/* Moves k and v into one block that holds as many copies of both as it takes. The numbers repeat, the addresses do not. */
+/* Moves k and v into one block that holds as many copies of both as it takes. The numbers repeat, the addresses
+   do not. */
 static int make_cold(workload *w, char *why)
 {
     const fovea_problem *p = &w->problem;
@@ -139,7 +143,8 @@ static int make_cold(workload *w, char *why)
     w->k_bytes = (count[1] * element + 63) / 64 * 64;
     w->v_bytes = (count[2] * element + 63) / 64 * 64;
     const size_t both = w->k_bytes + w->v_bytes;
-    w->copies = both < WORKLOAD_COLD_BYTES ? (unsigned)((WORKLOAD_COLD_BYTES + both - 1) / both) : 1;
+    w->copies =
+        both < WORKLOAD_COLD_BYTES ? (unsigned)((WORKLOAD_COLD_BYTES + both - 1) / both) : 1;
     w->cold = pages_get(w->copies * both);
     if (!w->cold)
         return no_memory(why, "keys and values", (double)w->copies * (double)both);
@@ -163,8 +168,11 @@ static int make_operands(workload *w, const suite_work *work, int cold, uint64_t
     w->o = pages_get((size_t)o_bytes);
     if (!w->o)
         return no_memory(why, "o", o_bytes);
-    w->arguments = (fovea_arguments){
-        .struct_size = sizeof w->arguments, .q = w->made[0], .k = w->made[1], .v = w->made[2], .o = w->o};
+    w->arguments = (fovea_arguments){.struct_size = sizeof w->arguments,
+                                     .q = w->made[0],
+                                     .k = w->made[1],
+                                     .v = w->made[2],
+                                     .o = w->o};
     return cold ? make_cold(w, why) : 0;
 }
 
@@ -187,7 +195,8 @@ static int run_once(workload *w, char *why)
     return 0;
 }
 
-int workload_open(workload *w, const suite_work *work, const char *isa, int cold, uint64_t seed, char *why)
+int workload_open(workload *w, const suite_work *work, const char *isa, int cold, uint64_t seed,
+                  char *why)
 {
     int code = open_context(w, work, isa, seed, why);
     if (!code) /* before the plan: the layout is a matter of strides */
@@ -234,6 +243,7 @@ size_t workload_bytes(const workload *w)
 
 double workload_flops(const workload *w, int exponentials)
 {
-    const double one = w->cost.flops + (exponentials ? flops_of_exponential * w->cost.visible_pairs : 0);
+    const double one =
+        w->cost.flops + (exponentials ? flops_of_exponential * w->cost.visible_pairs : 0);
     return one * w->copies;
 }

@@ -1,9 +1,11 @@
-/* Where tensors live: the one allocator for q, k, v, outputs, workspace and the block that read bandwidth is measured on.
+/* Where tensors live: the one allocator for q, k, v, outputs, workspace and the block that read bandwidth is
+   measured on.
 
-   Blocks of 2 MiB and more begin at a multiple of 2 MiB and ask the kernel for huge pages where it has madvise for it.
-   Otherwise every few rows of keys touch a new page, and the walk for it is time that the kernels are then blamed for: on a
-   machine with AVX-512, 4 KiB pages cost dense prefill at d = 64 a point of the peak and a decode step over 32k keys 2 to
-   5 %. So figures of this tool are with huge pages wherever the kernel grants them. */
+   Blocks of 2 MiB and more begin at a multiple of 2 MiB and ask the kernel for huge pages where it has madvise
+   for it. Otherwise every few rows of keys touch a new page, and the walk for it is time that the kernels are
+   then blamed for: on a machine with AVX-512, 4 KiB pages cost dense prefill at d = 64 a point of the peak and a
+   decode step over 32k keys 2 to 5 %. So figures of this tool are with huge pages wherever the kernel grants
+   them. */
 #ifndef FV_LAB_IO_PAGES_H
 #define FV_LAB_IO_PAGES_H
 #include <stddef.h>

@@ -72,7 +72,8 @@ static int split(const char *path, const char *const *name, int *at, tsv *t, cha
         if (!heading) {
             const char *lacks = read_heading(line, name, t->columns, at);
             if (lacks)
-                return io_fail(why, IO_INVALID, path, "line %d: the heading lacks the column '%s'", number, lacks);
+                return io_fail(why, IO_INVALID, path, "line %d: the heading lacks the column '%s'",
+                               number, lacks);
             heading = 1;
             continue;
         }
@@ -91,8 +92,9 @@ int tsv_read(const char *path, const char *const *name, unsigned columns, tsv *t
         int *at = calloc(columns + 1u, sizeof *at);
         t->cell = calloc(lines * columns + 1, sizeof *t->cell);
         t->line = calloc(lines + 1, sizeof *t->line);
-        code = at && t->cell && t->line ? split(path, name, at, t, why)
-                                        : io_fail(why, IO_RESOURCE, path, "no memory for its %zu lines", lines);
+        code = at && t->cell && t->line
+                   ? split(path, name, at, t, why)
+                   : io_fail(why, IO_RESOURCE, path, "no memory for its %zu lines", lines);
         free(at);
     }
     if (code != IO_OK)

@@ -1,5 +1,5 @@
-/* Tables in text files: tab separated, '#' begins a comment line, the first other line names the columns in any order, and
-   an empty cell is "" or "-". */
+/* Tables in text files: tab separated, '#' begins a comment line, the first other line names the columns in any
+   order, and an empty cell is "" or "-". */
 #ifndef FV_LAB_IO_TSV_H
 #define FV_LAB_IO_TSV_H
 #include <stddef.h>

@@ -1,8 +1,8 @@
-# Documents, samples and named shapes; the manual page is what the built tool says about itself.
+# Documents, samples, named shapes and the suite of limits; the manual page is what the built tool says about itself.
 
 dist_doc_DATA += doc/architecture.md doc/numerics.md doc/performance.md
 
-dist_pkgdata_DATA += src/lab/eval/shapes.tsv
+dist_pkgdata_DATA += src/lab/eval/shapes.tsv src/lab/eval/limits.tsv src/lab/eval/limits-found.tsv
 nobase_dist_pkgdata_DATA += \
 	samples/NOTICE \
 	samples/README.md \

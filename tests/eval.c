@@ -353,6 +353,48 @@ Test(clock, rounds_are_interleaved)
                   times[r].median >= times[r].best);
 }
 
+static int count_turn(void *user, unsigned runner)
+{
+    (void)runner;
+    ++*(unsigned *)user;
+    return 0;
+}
+
+/* A function of no length is called CLOCK_CALLS_MAX times to a sample, and once more before it when it is rehearsed. */
+Test(clock, rehearsals_are_not_timed)
+{
+    unsigned count = 0;
+    clock_times times[1];
+    clock_race race = {
+        .runners = 1, .run = count_turn, .user = &count, .rounds = 3, .seconds = 100};
+    cr_assert_eq(clock_run(&race, times), 0);
+    cr_assert_eq(count, 1 + 3 * CLOCK_CALLS_MAX);
+    race.rehearse = 1;
+    count = 0;
+    cr_assert_eq(clock_run(&race, times), 0);
+    cr_assert_eq(count, 1 + 3 * (CLOCK_CALLS_MAX + 1));
+    cr_assert_eq(times[0].calls, CLOCK_CALLS_MAX);
+}
+
+Test(clock, samples_can_be_longer)
+{
+    turns t = {{0}, 0, 0};
+    clock_times times[1] = {{0}};
+    const clock_race race = {.runners = 1,
+                             .run = take_turn,
+                             .user = &t,
+                             .rounds = 1,
+                             .sample_ns = 10 * CLOCK_SAMPLE_NS,
+                             .seconds = 100};
+    /* a turn of 2 out of 10: five calls, fewer when something interrupts the one that is counted by */
+    for (int tries = 0; tries < 50 && times[0].calls < 2; tries++) {
+        t.count = 0;
+        cr_assert_eq(clock_run(&race, times), 0);
+        cr_assert_eq(t.count, 1 + times[0].calls);
+    }
+    cr_assert(times[0].calls >= 2 && times[0].calls <= 5, "%u", times[0].calls);
+}
+
 Test(clock, budget_and_failure)
 {
     turns t = {{0}, 0, 0};

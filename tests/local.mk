@@ -2,7 +2,7 @@
 #   tests/NAME.unit   Criterion programs, made from tests/NAME.c; they link the engine's insides and the tool's rooms
 #   tests/NAME        plain programs (PLAIN_TESTS): no library, so they run under emulators and every sanitizer
 #   tests/check-NAME  scripts about the tree, the library and the installed files
-#   tests/errors, tests/compare, tests/check-kit  scripts that drive the tool
+#   tests/errors, tests/compare, tests/limits, tests/check-kit  scripts that drive the tool
 
 TEST_EXTENSIONS = .unit
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -113,6 +113,10 @@ UNIT_TESTS += tests/io_npy.unit
 tests_io_npy_unit_SOURCES = tests/io_npy.c tests/io_folder.c
 tests_io_npy_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_io_npy_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/io_pages.unit
+tests_io_pages_unit_SOURCES = tests/io_pages.c
+tests_io_pages_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_io_pages_unit_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/io_safetensors.unit
 tests_io_safetensors_unit_SOURCES = tests/io_safetensors.c tests/io_folder.c
 tests_io_safetensors_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -157,6 +161,10 @@ UNIT_TESTS += tests/tuning.unit
 tests_tuning_unit_SOURCES = tests/tuning.c tests/refusal.c
 tests_tuning_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_tuning_unit_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/suite.unit
+tests_suite_unit_SOURCES = tests/suite.c
+tests_suite_unit_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_suite_unit_LDADD = $(UNIT_LIBS)
 # (unit programs: end)
 endif
 
@@ -172,7 +180,7 @@ TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/
 	tests/check-embed tests/check-guards tests/check-spills
 TOOL_TESTS =
 if BUILD_TOOL
-TOOL_TESTS += tests/errors tests/compare tests/check-kit
+TOOL_TESTS += tests/errors tests/compare tests/limits tests/check-kit
 endif
 
 check_PROGRAMS += $(PLAIN_TESTS) $(UNIT_TESTS)
@@ -180,7 +188,7 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
-	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/check-kit
+	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/limits tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:

@@ -396,6 +396,12 @@ FOVEA_API void fovea_convert_from_f32(fovea_dtype to, const float *in, void *out
 FOVEA_API double fovea_measure_fma(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_bf16(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_read(const fovea_context *context, size_t bytes, double seconds);
+/* Best time in nanoseconds of one empty parallel region of the context's workers, back to back with others. */
+FOVEA_API double fovea_measure_region(const fovea_context *context, double seconds);
+/* Best time in nanoseconds of cutting one row of `keys` scores to the `kept` largest and their weights, as topk does;
+   *pass: the same for reading the row once. 0 without memory. */
+FOVEA_API double fovea_measure_cut(const fovea_context *context, size_t keys, size_t kept, double seconds,
+                                   double *pass);
 
 /* ------------------------------------------------------------------ checking kernels */
 

@@ -25,6 +25,8 @@ LAB_SOURCES = \
 	src/lab/cli/run.c \
 	src/lab/cli/source.c \
 	src/lab/cli/source.h \
+	src/lab/cli/suite.c \
+	src/lab/cli/suite.h \
 	src/lab/cli/tensors.c \
 	src/lab/cli/tensors.h \
 	src/lab/cli/tune.c \
@@ -32,22 +34,31 @@ LAB_SOURCES = \
 	src/lab/eval/available.h \
 	src/lab/eval/clock.c \
 	src/lab/eval/clock.h \
+	src/lab/eval/figure.c \
+	src/lab/eval/figure.h \
 	src/lab/eval/limits.c \
 	src/lab/eval/limits.h \
 	src/lab/eval/measure.c \
 	src/lab/eval/measure.h \
 	src/lab/eval/metrics.c \
 	src/lab/eval/metrics.h \
+	src/lab/eval/operands.c \
+	src/lab/eval/operands.h \
 	src/lab/eval/quantile.c \
 	src/lab/eval/quantile.h \
 	src/lab/eval/reference.c \
 	src/lab/eval/reference.h \
 	src/lab/eval/shapes.c \
 	src/lab/eval/shapes.h \
+	src/lab/eval/suite.c \
+	src/lab/eval/suite.h \
+	src/lab/eval/suite_found.c \
 	src/lab/eval/synthetic.c \
 	src/lab/eval/synthetic.h \
 	src/lab/eval/tuner.c \
 	src/lab/eval/tuner.h \
+	src/lab/eval/workload.c \
+	src/lab/eval/workload.h \
 	src/lab/io/atomic.c \
 	src/lab/io/atomic.h \
 	src/lab/io/bytes.c \
@@ -55,11 +66,15 @@ LAB_SOURCES = \
 	src/lab/io/fail.c \
 	src/lab/io/fail.h \
 	src/lab/io/npy.c \
+	src/lab/io/pages.c \
+	src/lab/io/pages.h \
 	src/lab/io/safetensors.c \
 	src/lab/io/shape.c \
 	src/lab/io/shape.h \
 	src/lab/io/tensor.c \
 	src/lab/io/tensor.h \
+	src/lab/io/tsv.c \
+	src/lab/io/tsv.h \
 	src/lab/report/environment.c \
 	src/lab/report/environment.h \
 	src/lab/report/quantity.c \

@@ -1,8 +1,11 @@
 /* fovea bench: how close variants come to what this machine can do. Every pair of a --shape and a --variant is timed on
-   synthetic data; the machine's peaks are measured in the same process before and after, and the larger one counts. */
+   synthetic data; the machine's peaks are measured in the same process before and after, and the larger one counts. With
+   --suite it runs a fixed set of workloads instead (suite.h). */
 #include "cli/lineup.h"
+#include "cli/suite.h"
 
 #include "eval/limits.h"
+#include "io/pages.h"
 #include "report/quantity.h"
 
 #include <float.h>
@@ -10,8 +13,8 @@
 #include <string.h>
 
 static const cli_option options[] = {
-    {"--variant", "SPEC", 'm', 0, 0, NULL, "variant to time, may be repeated; default: dense"},
-    {"--shape", "SHAPE", 'm', 0, 0, NULL, "named shape or b,hq,hkv,lq,lk,d[,dv], may be repeated"},
+    {"--variant", "SPEC", 'm', 0, 0, NULL, "variant to time; default: dense"},
+    {"--shape", "SHAPE", 'm', 0, 0, NULL, "named shape or b,hq,hkv,lq,lk,d[,dv]"},
     {"--dtype", "f32|bf16|f16", 'c', 0, 0, NULL,
      "type of q, k and v; default: the named shape's, else f32"},
     {"--causal", NULL, 'f', 0, 0, NULL,
@@ -26,6 +29,12 @@ static const cli_option options[] = {
      "query rows per head that errors and recall are taken from, evenly spread"},
     {"--repeat", "N", 'i', 1, 10000, "9", "timed rounds; in each round every variant runs in turn"},
     {"--budget", "SECONDS", 'r', 0, 86400, "60", LINEUP_BUDGET_HELP},
+    {"--suite", "limits", 'c', 0, 0, NULL,
+     "measure a set of workloads instead, each held to its goal; exit 1 when one falls short"},
+    {"--only", "TEXT", 'm', 0, 0, NULL, "rows of the suite whose name holds TEXT"},
+    {"--tolerance", "N", 'r', 0, 100, "2", "points by which a row of the suite may fall short"},
+    {"--record", "FILE", 's', 0, 0, NULL,
+     "write the figures of the suite into FILE, as those that later runs on this CPU must hold"},
     {0}};
 
 static const table_column columns[] = {
@@ -87,6 +96,7 @@ typedef struct bench {
     fovea_context *context;
     table *t;
     int64_t sampled, lq; /* of the last shape */
+    double huge;         /* bytes on huge pages while a shape was measured, the most of all shapes; -1: unknown */
 } bench;
 
 static void ceiling_cells(table *t, const measure_result *r, const limits *l)
@@ -163,6 +173,7 @@ static int measure_shape(bench *b, const char *shape, const source *s, lineup *l
     limits peaks = limits_larger(before, limits_measure(b->context, bytes, ceiling_seconds));
     peaks.fma = beside.fma; /* a core that has rested, or does nothing but fma, may run at another clock */
     b->lq = s->problem.lq;
+    b->huge = fmax(b->huge, pages_huge_bytes());
     for (unsigned i = 0; i < l->count; i++)
         result_row(b, shape, s, l, i, &peaks);
     return EXIT_DONE;
@@ -175,8 +186,8 @@ static int bench_shape(bench *b, const char *shape)
     /* recipes first: a misspelt SPEC must not wait for the data */
     int code = assemble(b, &l);
     if (code == EXIT_DONE) {
-        const source_layout layout =
-            strcmp(cli_text(b->c, "--layout"), "blhd") == 0 ? SOURCE_BLHD : SOURCE_BHLD;
+        const operands_layout layout =
+            strcmp(cli_text(b->c, "--layout"), "blhd") == 0 ? OPERANDS_BLHD : OPERANDS_BHLD;
         code = source_open_shape(b->c, shape, layout, &s);
         if (code == EXIT_DONE) {
             code = measure_shape(b, shape, &s, &l);
@@ -195,13 +206,27 @@ static int for_people(const cli *c)
     return strcmp(format, "table") == 0 || strcmp(format, "md") == 0;
 }
 
+/* What the kernel made of the advice to use huge pages (io/pages.h). */
+static const char *huge_pages_text(double bytes, char *out, size_t n)
+{
+    if (bytes < 0)
+        snprintf(out, n, "huge pages: unknown");
+    else if (bytes < PAGES_HUGE)
+        snprintf(out, n, "no huge pages");
+    else
+        snprintf(out, n, "%s on huge pages", quantity_bytes(bytes).text);
+    return out;
+}
+
 static int print_results(const bench *b)
 {
     const unsigned threads = fovea_context_threads(b->context);
+    char pages[96];
     if (for_people(b->c))
-        printf("synthetic %s data, layout %s; instruction set %s, %u thread%s\n\n",
+        printf("synthetic %s data, layout %s; instruction set %s, %u thread%s; %s\n\n",
                cli_text(b->c, "--synthetic"), cli_text(b->c, "--layout"),
-               fovea_context_isa(b->context), threads, threads == 1 ? "" : "s");
+               fovea_context_isa(b->context), threads, threads == 1 ? "" : "s",
+               huge_pages_text(b->huge, pages, sizeof pages));
     table_remark(b->t, "GFLOP/s: 2 (d + dv) for each pair that the pattern lets through; GB/s: q, "
                        "k, v, o moved once; both over the");
     table_remark(b->t, "best time. fma peak, bf16 peak (GFLOP/s) and read (GB/s, of a block of the "
@@ -212,13 +237,18 @@ static int print_results(const bench *b)
     lineup_explain_errors(b->t, b->sampled, b->lq);
     return cli_print(
         b->c, b->context, b->t,
-        json_pack("{s:s, s:b}", "data", cli_text(b->c, "--synthetic"), "synthetic", 1));
+        json_pack("{s:s, s:b, s:f}", "data", cli_text(b->c, "--synthetic"), "synthetic", 1,
+                  "huge_page_bytes", b->huge));
 }
 
 static int run_shapes(const cli *c, fovea_context *context)
 {
     bench b = {
-        .c = c, .context = context, .t = table_create(columns, sizeof columns / sizeof *columns)};
+        .c = c,
+        .context = context,
+        .t = table_create(columns, sizeof columns / sizeof *columns),
+        .huge = -1,
+    };
     if (!b.t)
         return cli_fail(c, EXIT_RESOURCE, "no memory for a table");
     int code = EXIT_DONE;
@@ -233,6 +263,11 @@ static int run_shapes(const cli *c, fovea_context *context)
 static int run(const cli *c)
 {
     fovea_context *context = NULL;
+    if (cli_count(c, "--suite"))
+        return suite_run(c);
+    const int misplaced = suite_refuse_options(c);
+    if (misplaced != EXIT_DONE)
+        return misplaced;
     if (cli_count(c, "--shape") == 0)
         return cli_fail(
             c, EXIT_USAGE,
@@ -249,7 +284,7 @@ const cli_command cli_bench = {
     .name = "bench",
     .summary = "speed against the machine's peaks measured in the same process",
     .usage = "fovea bench [--variant SPEC ...] --shape NAME|b,hq,hkv,lq,lk,d[,dv] ... [--dtype T] "
-             "[--isa NAME] [--threads N]",
+             "[--isa NAME] [--threads N] | --suite limits [--only TEXT] [--tolerance N]",
     .options = options,
     .run = run,
 };

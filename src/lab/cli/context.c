@@ -1,5 +1,6 @@
 /* What commands make from the common options: the engine's context, the environment of results, printed tables. */
 #include "cli/cli.h"
+#include "io/pages.h"
 #include "io/tensor.h"
 #include "report/environment.h"
 #include <stdlib.h>
@@ -54,6 +55,19 @@ static void log_line(void *user, int level, const char *line)
         cli_note(c, "warning: %s", line);
 }
 
+/* The engine's own blocks, among them the one that read bandwidth is measured on, lie like the tensors. */
+static void *allocate(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    return pages_get_aligned(bytes, alignment);
+}
+
+static void release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
 int cli_context(const cli *c, fovea_context **context)
 {
     return cli_context_with(c, (unsigned)cli_integer(c, "--threads"), NULL, context);
@@ -65,6 +79,8 @@ int cli_context_with(const cli *c, unsigned threads, const char *tuning, fovea_c
     fovea_context_options options = {
         .struct_size = sizeof options,
         .threads = threads,
+        .allocate = allocate,
+        .release = release,
         .log = log_line,
         .log_user = (void *)c,
         .load = load_array,

@@ -152,7 +152,7 @@ static void print_end(FILE *out)
           "error.\n"
           ".TP\n\\fBFOVEA_TUNING\\fR\ntuning file, in place of the one in the user's configuration folder; "
           "\\fBoff\\fR for none.\n"
-          ".TP\n\\fBFOVEA_DATA\\fR\nfolder with shapes.tsv and the samples, in place of the "
+          ".TP\n\\fBFOVEA_DATA\\fR\nfolder with shapes.tsv, limits.tsv, limits-found.tsv and the samples, in place of the "
           "installed one.\n"
           ".TP\n\\fBNO_COLOR\\fR\nwhen set and not empty, no colours.\n"
           ".SH EXAMPLES\n.nf\n"

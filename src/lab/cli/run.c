@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/tensors.h"
 #include "eval/clock.h"
+#include "io/pages.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -245,7 +246,7 @@ static void *block_of(int64_t count, int64_t inner, size_t size)
     if (__builtin_mul_overflow((size_t)count, (size_t)inner, &n) ||
         __builtin_mul_overflow(n, size, &n))
         return NULL;
-    return malloc(n ? n : 1);
+    return pages_get(n);
 }
 
 static int compute(job *j)

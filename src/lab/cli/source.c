@@ -2,6 +2,7 @@
 #include "cli/source.h"
 
 #include "eval/available.h"
+#include "eval/operands.h"
 #include "eval/shapes.h"
 #include "eval/synthetic.h"
 #include "report/quantity.h"
@@ -127,14 +128,6 @@ static int unknown_shape(const cli *c, const shapes *all, const char *text)
     return code;
 }
 
-/* Elements of q, k, v. */
-static void counts_of(const shape *row, size_t count[3])
-{
-    count[0] = (size_t)(row->batch * row->hq * row->lq * row->d);
-    count[1] = (size_t)(row->batch * row->hkv * row->lk * row->d);
-    count[2] = (size_t)(row->batch * row->hkv * row->lk * row->dv);
-}
-
 /* In double: a shape may be far too big for integers. */
 static double bytes_of(const shape *row, fovea_dtype dtype)
 {
@@ -145,77 +138,12 @@ static double bytes_of(const shape *row, fovea_dtype dtype)
     return inputs * each + queries * (double)row->dv * sizeof(float);
 }
 
-/* [b, h, l, n] -> [b, l, h, n], elements of `size` bytes; a new block or NULL. */
-static void *turn(const void *in, int64_t batch, int64_t heads, int64_t tokens, int64_t n,
-                  size_t size)
-{
-    const size_t row = (size_t)n * size;
-    char *out = malloc((size_t)(batch * heads * tokens) * row + 1);
-    for (int64_t b = 0; out && b < batch; b++)
-        for (int64_t h = 0; h < heads; h++)
-            for (int64_t l = 0; l < tokens; l++)
-                memcpy(out + (size_t)((b * tokens + l) * heads + h) * row,
-                       (const char *)in + (size_t)((b * heads + h) * tokens + l) * row, row);
-    return out;
-}
-
-static fovea_strides token_first(int64_t heads, int64_t tokens, int64_t n)
-{
-    const fovea_strides strides = {.batch = tokens * heads * n, .head = n, .token = heads * n};
-    return strides;
-}
-
-/* Turns the tensors that were made to [b, l, h, d]. 0, or -1 without memory. */
-static int apply_layout(source *s)
-{
-    fovea_problem *p = &s->problem;
-    const size_t size = qkv_dtype_bytes(p->dtype);
-    const int64_t heads[3] = {p->hq, p->hkv, p->hkv}, tokens[3] = {p->lq, p->lk, p->lk},
-                  dims[3] = {p->d, p->d, p->dv};
-    fovea_strides *strides[3] = {&p->q, &p->k, &p->v};
-    for (int n = 0; n < 3; n++) {
-        void *turned = turn(s->made[n], p->batch, heads[n], tokens[n], dims[n], size);
-        if (!turned)
-            return -1;
-        free(s->made[n]);
-        s->made[n] = turned;
-        *strides[n] = token_first(heads[n], tokens[n], dims[n]);
-    }
-    p->o = token_first(p->hq, p->lq, p->dv);
-    return 0;
-}
-
-/* Rounds the tensors that were made in float to the problem's type. 0, or -1 without memory. */
-static int apply_dtype(source *s, const size_t count[3])
-{
-    for (int n = 0; n < 3 && s->problem.dtype != FOVEA_F32; n++) {
-        void *rounded = malloc(count[n] * qkv_dtype_bytes(s->problem.dtype) + 1);
-        if (!rounded)
-            return -1;
-        fovea_convert_from_f32(s->problem.dtype, s->made[n], rounded, count[n]);
-        free(s->made[n]);
-        s->made[n] = rounded;
-    }
-    return 0;
-}
-
 /* Fills s->made for the problem. 0, or -1 without memory. */
-static int make_tensors(const cli *c, const shape *row, source_layout layout, source *s)
+static int make_tensors(const cli *c, const shape *row, operands_layout layout, source *s)
 {
-    size_t count[3];
     const uint64_t seed = (uint64_t)cli_integer(c, "--seed");
     const synthetic_kind kind = (synthetic_kind)synthetic_find(cli_text(c, "--synthetic"));
-    const double scale = s->problem.scale > 0 ? s->problem.scale : 1 / sqrt((double)row->d);
-    const synthetic_shape of = {row->batch, row->hq, row->hkv, row->lq,
-                                row->lk,    row->d,  row->dv,  scale};
-    counts_of(row, count);
-    for (int n = 0; n < 3; n++)
-        if (!(s->made[n] = malloc(count[n] * sizeof(float) + 1)))
-            return -1;
-    if (synthetic_fill(kind, seed, &of, s->made[0], s->made[1], s->made[2]) ||
-        apply_dtype(s, count))
-        return -1;
-    if (layout == SOURCE_BLHD && apply_layout(s))
+    if (operands_make(&s->problem, layout, kind, seed, s->made))
         return -1;
     if (row->sink) {
         s->sinks = malloc((size_t)row->hq * sizeof *s->sinks);
@@ -249,7 +177,7 @@ static void describe_synthetic(const cli *c, const shape *row, int named, source
              named ? ", shape of " : "", named ? row->name : "", edits);
 }
 
-static int fill_shape(const cli *c, const shape *row, int named, source_layout layout, source *s)
+static int fill_shape(const cli *c, const shape *row, int named, operands_layout layout, source *s)
 {
     const char *dtype = cli_text(c, "--dtype");
     const fovea_dtype type = dtype ? (fovea_dtype)qkv_dtype(dtype) : row->dtype;
@@ -271,7 +199,7 @@ static int fill_shape(const cli *c, const shape *row, int named, source_layout l
     return EXIT_DONE;
 }
 
-int source_open_shape(const cli *c, const char *text, source_layout layout, source *s)
+int source_open_shape(const cli *c, const char *text, operands_layout layout, source *s)
 {
     char why[SHAPES_TEXT];
     shape own;
@@ -330,7 +258,7 @@ int source_open(const cli *c, source *s)
     if (code != EXIT_DONE)
         return code;
     if (cli_count(c, "--shape"))
-        return source_open_shape(c, cli_text(c, "--shape"), SOURCE_BHLD, s);
+        return source_open_shape(c, cli_text(c, "--shape"), OPERANDS_BHLD, s);
     s->arguments.struct_size = sizeof s->arguments;
     code = cli_flag(c, "--sample") ? open_sample(c, s) : open_files(c, s);
     if (code == EXIT_DONE)

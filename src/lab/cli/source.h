@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/tensors.h"
 #include "eval/measure.h"
+#include "eval/operands.h"
 
 typedef struct source {
     fovea_problem problem;     /* causal, scale, soft cap and sinks are set */
@@ -17,14 +18,11 @@ typedef struct source {
     float *sinks;
 } source;
 
-/* Layout of tensors in memory: [batch, head, token, dim] or [batch, token, head, dim]. */
-typedef enum source_layout { SOURCE_BHLD, SOURCE_BLHD } source_layout;
-
 /* From --sample [NAME], --qkv, --q --k --v or --shape, of which one must be given. EXIT_DONE, or the line is printed
    and the exit code returned. Free with source_free. */
 int source_open(const cli *c, source *s);
 /* From one text of --shape; the command needs --synthetic, --seed, --dtype, --causal and --scale. */
-int source_open_shape(const cli *c, const char *text, source_layout layout, source *s);
+int source_open_shape(const cli *c, const char *text, operands_layout layout, source *s);
 void source_free(source *s);
 
 /* EXIT_DONE, or EXIT_RESOURCE with a line when `bytes` more do not fit into memory. `what` is what needs them. */

@@ -1,5 +1,6 @@
 /* q, k and v from files, checked against each other. Contract in tensors.h. */
 #include "cli/tensors.h"
+#include "io/pages.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ const float *tensor_as_f32(const tensor *t, void **block)
     if (t->type == TENSOR_F32)
         return t->data;
     size_t n = (size_t)tensor_count(t);
-    *block = malloc(n * sizeof(float) + 1);
+    *block = pages_get(n * sizeof(float));
     if (*block != NULL)
         fovea_convert_to_f32((fovea_dtype)dtype_of(t), t->data, *block, n);
     return *block;
@@ -188,7 +189,7 @@ static const void *convert(qkv *in, int n, fovea_dtype dtype)
         in->converted[n] = block;
         return f32;
     }
-    in->converted[n] = malloc(count * qkv_dtype_bytes(dtype) + 1);
+    in->converted[n] = pages_get(count * qkv_dtype_bytes(dtype));
     if (in->converted[n] != NULL)
         fovea_convert_from_f32(dtype, f32, in->converted[n], count);
     free(block);

@@ -30,6 +30,9 @@ clock_times clock_summary(double *values, size_t n)
 /* Calls a runner `calls` times; *ns is the time of one. */
 static int sample(const clock_race *race, unsigned runner, unsigned calls, double *ns)
 {
+    const int rehearsed = race->rehearse && calls > 1 ? race->run(race->user, runner) : 0;
+    if (rehearsed)
+        return rehearsed;
     const uint64_t start = clock_ns();
     for (unsigned c = 0; c < calls; c++) {
         const int status = race->run(race->user, runner);
@@ -43,12 +46,13 @@ static int sample(const clock_race *race, unsigned runner, unsigned calls, doubl
 /* calls[r] such that a sample lasts long enough. */
 static int warm_up(const clock_race *race, unsigned *calls)
 {
+    const double least = race->sample_ns > 0 ? race->sample_ns : CLOCK_SAMPLE_NS;
     for (unsigned r = 0; r < race->runners; r++) {
         double ns = 0;
         const int status = sample(race, r, 1, &ns);
         if (status)
             return status;
-        const double wanted = ceil(CLOCK_SAMPLE_NS / (ns > 1 ? ns : 1));
+        const double wanted = ceil(least / (ns > 1 ? ns : 1));
         calls[r] = wanted < 1 ? 1 : wanted > CLOCK_CALLS_MAX ? CLOCK_CALLS_MAX : (unsigned)wanted;
     }
     return 0;

@@ -23,6 +23,9 @@ typedef struct clock_race {
     int (*run)(void *user, unsigned runner); /* nonzero stops the race */
     void *user;
     unsigned rounds;   /* timed rounds wanted, at least 1 */
+    double sample_ns;  /* least length of a sample; 0: CLOCK_SAMPLE_NS */
+    int rehearse;      /* 1: a runner with several calls to a sample is called once untimed before each: what ran in between
+                          has emptied the caches */
     double seconds;    /* no new round begins after so many seconds, except the first CLOCK_ROUNDS_MIN */
     void (*progress)(void *user, unsigned done, unsigned all); /* after each run; may be NULL */
 } clock_race;

@@ -52,34 +52,42 @@ static double together(job *jobs, unsigned threads, job model)
     return sum;
 }
 
-limits limits_measure(const fovea_context *context, size_t bytes, double seconds)
+static double measure_one(const fovea_context *context, enum what what, size_t bytes, double seconds)
 {
     const unsigned threads = fovea_context_threads(context);
-    limits found = {0, 0, 0};
     job *jobs = calloc(threads, sizeof *jobs);
+    double sum;
     if (!jobs)
-        return found;
-    job model = {.context = context, .bytes = bytes / threads, .seconds = seconds};
-    model.what = FMA;
-    found.fma = together(jobs, threads, model);
-    model.what = BF16;
-    found.bf16 = together(jobs, threads, model);
-    model.what = READ;
-    found.read = together(jobs, threads, model);
+        return 0;
+    sum = together(jobs, threads,
+                   (job){.context = context, .what = what, .bytes = bytes / threads, .seconds = seconds});
     free(jobs);
-    return found;
+    return sum;
 }
 
 double limits_fma(const fovea_context *context, double seconds)
 {
-    const unsigned threads = fovea_context_threads(context);
-    job *jobs = calloc(threads, sizeof *jobs);
-    double peak;
-    if (!jobs)
-        return 0;
-    peak = together(jobs, threads, (job){.context = context, .what = FMA, .seconds = seconds});
-    free(jobs);
-    return peak;
+    return measure_one(context, FMA, 0, seconds);
+}
+
+double limits_bf16(const fovea_context *context, double seconds)
+{
+    return measure_one(context, BF16, 0, seconds);
+}
+
+double limits_read(const fovea_context *context, size_t bytes, double seconds)
+{
+    return measure_one(context, READ, bytes, seconds);
+}
+
+limits limits_measure(const fovea_context *context, size_t bytes, double seconds)
+{
+    const limits found = {
+        .fma = limits_fma(context, seconds),
+        .bf16 = limits_bf16(context, seconds),
+        .read = limits_read(context, bytes, seconds),
+    };
+    return found;
 }
 
 limits limits_larger(limits a, limits b)

@@ -14,8 +14,10 @@ typedef struct limits {
    that the problem lives in. Takes about 3 * seconds. */
 limits limits_measure(const fovea_context *context, size_t bytes, double seconds);
 
-/* The fma peak alone, all threads at once, in about `seconds`. */
+/* One of them alone, in about `seconds`. */
 double limits_fma(const fovea_context *context, double seconds);
+double limits_bf16(const fovea_context *context, double seconds);
+double limits_read(const fovea_context *context, size_t bytes, double seconds);
 
 /* The larger of each: a disturbed measurement is always too low. */
 limits limits_larger(limits a, limits b);

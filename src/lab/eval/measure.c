@@ -2,6 +2,7 @@
 #include "eval/measure.h"
 
 #include "eval/reference.h"
+#include "io/pages.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -157,9 +158,9 @@ static fovea_status allocate(measure *m)
 {
     const fovea_problem *p = &m->input->problem;
     const size_t rows = sampled_rows(m), dv = (size_t)p->dv, lk = (size_t)p->lk;
-    /* aligned_alloc wants a multiple of the alignment; nothing here may be of 0 bytes */
-    m->workspace = aligned_alloc(64, (m->workspace_bytes / 64 + 1) * 64);
-    m->o = malloc((heads_of(m) * (size_t)p->lq * dv + 1) * sizeof *m->o);
+    m->workspace = pages_get(m->workspace_bytes);
+    m->o = pages_get(heads_of(m) * (size_t)p->lq * dv * sizeof *m->o);
+    /* nothing here may be of 0 bytes */
     m->sampled_o = malloc((rows * dv + 1) * sizeof *m->sampled_o);
     m->mask = malloc(rows * lk + 1);
     m->reference_o = malloc((rows * dv + 1) * sizeof *m->reference_o);

@@ -1,5 +1,4 @@
-/* Named shapes from shapes.tsv: tab separated, '#' starts a comment line, the first other line names the columns, and
-   "-" is an empty cell. Contract in shapes.h. */
+/* Named shapes from shapes.tsv (io/tsv.h). Contract in shapes.h. */
 #define _GNU_SOURCE
 #include "eval/shapes.h"
 #include <errno.h>
@@ -92,11 +91,6 @@ int shapes_data_path(const char *file, char *path, size_t n, char *why)
 
 /* ---------------------------------------------------------------- cells */
 
-static int empty(const char *cell)
-{
-    return cell[0] == 0 || strcmp(cell, "-") == 0;
-}
-
 static int read_count(const char *text, int64_t *value)
 {
     char *end;
@@ -113,7 +107,7 @@ static int read_positive(const char *text, double *value)
 {
     char *end;
     *value = 0;
-    if (empty(text))
+    if (tsv_is_empty(text))
         return 1;
     *value = strtod(text, &end);
     return end != text && *end == 0 && isfinite(*value) && *value > 0;
@@ -159,22 +153,6 @@ static const char *const column_names[COLUMNS] = {
     "name",  "section", "what",   "batch", "hq",      "hkv",   "lq",    "lk",     "d",   "dv",
     "dtype", "mask",    "window", "sink",  "softcap", "scale", "calls", "source", "sets"};
 
-/* Which cell of a line holds each column; 1 when the heading has all of them. */
-static int read_heading(char *line, int at[COLUMNS])
-{
-    int cell = 0;
-    for (int n = 0; n < COLUMNS; n++)
-        at[n] = -1;
-    for (char *word; (word = strsep(&line, "\t")) != NULL; cell++)
-        for (int n = 0; n < COLUMNS; n++)
-            if (strcmp(word, column_names[n]) == 0)
-                at[n] = cell;
-    for (int n = 0; n < COLUMNS; n++)
-        if (at[n] < 0)
-            return 0;
-    return 1;
-}
-
 static int shape_is_sound(const shape *row)
 {
     return row->batch >= 1 && row->hq >= 1 && row->hkv >= 1 && row->hq % row->hkv == 0 &&
@@ -192,21 +170,21 @@ static const char *read_row(char *const *cell, shape *row)
     row->mask = cell[MASK];
     row->causal = strcmp(cell[MASK], "causal") == 0;
     row->source = cell[SOURCE];
-    row->sets = empty(cell[SETS]) ? "" : cell[SETS];
+    row->sets = tsv_is_empty(cell[SETS]) ? "" : cell[SETS];
     for (int n = BATCH; n <= DV; n++)
         if (!read_count(cell[n], counts[n - BATCH]))
             return column_names[n];
-    if (empty(row->name))
+    if (tsv_is_empty(row->name))
         return column_names[NAME];
     if (!read_dtype(cell[DTYPE], &row->dtype))
         return column_names[DTYPE];
     row->window = 0;
-    if (!empty(cell[WINDOW]) && !read_count(cell[WINDOW], &row->window))
+    if (!tsv_is_empty(cell[WINDOW]) && !read_count(cell[WINDOW], &row->window))
         return column_names[WINDOW];
     row->calls = 0;
-    if (!empty(cell[CALLS]) && !read_count(cell[CALLS], &row->calls))
+    if (!tsv_is_empty(cell[CALLS]) && !read_count(cell[CALLS], &row->calls))
         return column_names[CALLS];
-    row->sink = !empty(cell[SINK]);
+    row->sink = !tsv_is_empty(cell[SINK]);
     if (!read_positive(cell[SOFTCAP], &row->softcap))
         return column_names[SOFTCAP];
     if (!read_positive(cell[SCALE], &row->scale))
@@ -214,91 +192,27 @@ static const char *read_row(char *const *cell, shape *row)
     return shape_is_sound(row) ? NULL : column_names[HQ];
 }
 
-/* Cells of the line in the order of the columns; missing ones are empty texts. */
-static void split_line(char *line, const int at[COLUMNS], char *cell[COLUMNS])
-{
-    static char none[] = "";
-    int number = 0;
-    for (int n = 0; n < COLUMNS; n++)
-        cell[n] = none;
-    for (char *word; (word = strsep(&line, "\t")) != NULL; number++)
-        for (int n = 0; n < COLUMNS; n++)
-            if (at[n] == number)
-                cell[n] = word;
-}
-
-static char *read_whole(const char *path, char *why, int *code)
-{
-    FILE *f = fopen(path, "rb");
-    char *text = NULL;
-    size_t n = 0;
-    if (f == NULL) {
-        *code = fail(why, EXIT_INVALID, "%s: cannot open: %s", path, strerror(errno));
-        return NULL;
-    }
-    /* A file without a zero byte is read whole by one getdelim; with one it is no text. */
-    ssize_t got = getdelim(&text, &n, 0, f);
-    int more = got > 0 && strlen(text) != (size_t)got;
-    fclose(f);
-    if (got > 0 && !more)
-        return text;
-    free(text);
-    *code = fail(why, EXIT_INVALID, "%s: is %s", path, more ? "not a text file" : "empty");
-    return NULL;
-}
-
-static int add_row(shapes *s, size_t *room, const shape *row)
-{
-    if (s->count == *room) {
-        size_t wanted = *room ? 2 * *room : 64;
-        shape *rows = realloc(s->row, wanted * sizeof *rows);
-        if (rows == NULL)
-            return -1;
-        s->row = rows;
-        *room = wanted;
-    }
-    s->row[s->count++] = *row;
-    return 0;
-}
-
-/* One line that is no comment. 0 or the exit code. */
-static int read_line(const char *path, int number, char *line, const int at[COLUMNS], shapes *s,
-                     size_t *room, char *why)
-{
-    char *cell[COLUMNS];
-    shape row;
-    split_line(line, at, cell);
-    const char *bad = read_row(cell, &row);
-    if (bad != NULL)
-        return fail(why, EXIT_INVALID, "%s:%d: column '%s' of shape '%s' cannot be read", path,
-                    number, bad, cell[NAME]);
-    if (shapes_find(s, row.name) != NULL)
-        return fail(why, EXIT_INVALID, "%s:%d: shape '%s' is there twice", path, number, row.name);
-    if (add_row(s, room, &row) != 0)
-        return fail(why, EXIT_NO_MEMORY, "%s: no memory for its rows", path);
-    return 0;
-}
-
 int shapes_read(const char *path, shapes *s, char *why)
 {
-    int at[COLUMNS], code = 0, heading = 0, number = 0;
-    size_t room = 0;
     memset(s, 0, sizeof *s);
-    s->text = read_whole(path, why, &code);
-    char *rest = s->text;
-    for (char *line; code == 0 && (line = strsep(&rest, "\n")) != NULL;) {
-        number++;
-        line[strcspn(line, "\r")] = 0;
-        if (line[0] == '#' || line[0] == 0)
-            continue;
-        if (heading)
-            code = read_line(path, number, line, at, s, &room, why);
-        else if (!read_heading(line, at))
-            code = fail(why, EXIT_INVALID, "%s:%d: the heading lacks a column", path, number);
-        heading = 1;
-    }
-    if (code == 0 && s->count == 0)
+    int code = tsv_read(path, column_names, COLUMNS, &s->file, why);
+    if (code == 0 && s->file.rows == 0)
         code = fail(why, EXIT_INVALID, "%s: holds no shape", path);
+    if (code == 0 && !(s->row = calloc(s->file.rows, sizeof *s->row)))
+        code = fail(why, EXIT_NO_MEMORY, "%s: no memory for its rows", path);
+    for (size_t n = 0; code == 0 && n < s->file.rows; n++) {
+        shape row;
+        char *const *cell = s->file.cell + n * COLUMNS;
+        const char *bad = read_row(cell, &row);
+        if (bad != NULL)
+            code = fail(why, EXIT_INVALID, "%s:%d: column '%s' of shape '%s' cannot be read", path,
+                        s->file.line[n], bad, cell[NAME]);
+        else if (shapes_find(s, row.name) != NULL)
+            code = fail(why, EXIT_INVALID, "%s:%d: shape '%s' is there twice", path, s->file.line[n],
+                        row.name);
+        else
+            s->row[s->count++] = row;
+    }
     if (code != 0)
         shapes_free(s);
     return code;
@@ -316,7 +230,7 @@ int shapes_load(shapes *s, char *why)
 void shapes_free(shapes *s)
 {
     free(s->row);
-    free(s->text);
+    tsv_free(&s->file);
     memset(s, 0, sizeof *s);
 }
 

@@ -1,6 +1,7 @@
 /* Named attention shapes: calls that real models make, read from shapes.tsv. */
 #ifndef FV_LAB_EVAL_SHAPES_H
 #define FV_LAB_EVAL_SHAPES_H
+#include "io/tsv.h"
 #include <fovea/fovea.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@ typedef struct shape {
 typedef struct shapes {
     shape *row;
     size_t count;
-    char *text; /* what the strings point into */
+    tsv file; /* what the strings point into */
 } shapes;
 
 enum { SHAPES_TEXT = 1024 };

@@ -1,6 +1,7 @@
 /* The bytes of an input file. */
 #include "io/bytes.h"
 #include "io/fail.h"
+#include "io/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +102,7 @@ int bytes_give(bytes *b, size_t offset, tensor *t, char *why)
         return IO_OK;
     }
     size_t room = t->bytes ? t->bytes : 1;
-    void *copy = malloc(room);
+    void *copy = pages_get(room);
     if (!copy) {
         int code = io_fail(why, IO_RESOURCE, b->path, "no memory for %zu bytes of tensor data", room);
         bytes_close(b);

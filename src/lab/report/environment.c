@@ -3,6 +3,7 @@
 #include "report/environment.h"
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -21,6 +22,9 @@ static int cpuinfo_field(const char *key, char *out, size_t n)
     while (!found && fgets(line, sizeof line, f) != NULL) {
         char *colon = strchr(line, ':');
         if (colon == NULL || strncmp(line, key, strlen(key)) != 0)
+            continue;
+        /* "model" is not "model name" */
+        if (line + strlen(key) + strspn(line + strlen(key), " \t") != colon)
             continue;
         colon += 1 + strspn(colon + 1, " \t");
         colon[strcspn(colon, "\n")] = 0;
@@ -41,6 +45,31 @@ const char *environment_cpu(void)
         !cpuinfo_field("Hardware", name, sizeof name))
         snprintf(name, sizeof name, "%s", uname(&machine) == 0 ? machine.machine : "unknown");
     return name;
+}
+
+static int cpuinfo_number(const char *key)
+{
+    char text[64], *end;
+    if (!cpuinfo_field(key, text, sizeof text))
+        return -1;
+    const long n = strtol(text, &end, 0);
+    return end != text && *end == 0 && n >= 0 && n < 1 << 30 ? (int)n : -1;
+}
+
+environment_processor environment_cpu_model(void)
+{
+    environment_processor p = {
+        .family = cpuinfo_number("cpu family"),
+        .model = cpuinfo_number("model"),
+        .stepping = cpuinfo_number("stepping"),
+    };
+    if (!cpuinfo_field("vendor_id", p.vendor, sizeof p.vendor))
+        p.vendor[0] = 0;
+    if (p.vendor[0] && p.family >= 0 && p.model >= 0)
+        snprintf(p.key, sizeof p.key, "%s-%d-%d-%d", p.vendor, p.family, p.model, p.stepping);
+    else
+        snprintf(p.key, sizeof p.key, "%.120s", environment_cpu());
+    return p;
 }
 
 const char *environment_compiler(void)

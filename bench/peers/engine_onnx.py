@@ -94,18 +94,24 @@ def scores_added(case):
 
 def standard(case):
     row = case.row
-    q, k, v = (np.ascontiguousarray(x) for x in (case.q, case.k, case.v))
     causal = row.mask == "causal" and row.lq > 1
     if causal and row.lq != row.lk:
         raise Unfit("is_causal counts from the first key")
-    graph = Graph("Attention", "", 23, {"is_causal": int(causal), "scale": row.factor}, q.dtype)
+    attributes = {"is_causal": int(causal), "scale": row.factor}
+    q, k, v = case.q, case.k, case.v
+    out = np.empty((row.batch, row.hq, row.lq, row.dv), q.dtype)
+    if row.layout == "blhd":  # its three-dimensional form takes the heads interleaved
+        attributes.update(q_num_heads=row.hq, kv_num_heads=row.hkv)
+        q, k, v = (flat(x) for x in (q, k, v))
+        out = np.empty((row.batch, row.lq, row.hq * row.dv), q.dtype)
+    graph = Graph("Attention", "", 23, attributes, q.dtype)
     for name, x in (("q", q), ("k", k), ("v", v), ("mask", scores_added(case))):
         graph.take(name, x)
     while not graph.inputs[-1]:
         graph.inputs.pop()
-    out = np.empty((row.batch, row.hq, row.lq, row.dv), q.dtype)
     run, values, private = graph.bind([("o", out)])
-    return Prepared(run, lambda: values["o_out"].numpy(), private=tuple(private), keep=(values,),
+    shaped = (lambda x: unflat(x, row.hq)) if row.layout == "blhd" else (lambda x: x)
+    return Prepared(run, lambda: shaped(values["o_out"].numpy()), private=tuple(private), keep=(values,),
                     note="mask tensor" if row.mask not in ("none", "causal") else "")
 
 

@@ -72,12 +72,10 @@ def plain(case):
     row = case.row
     if row.decode and row.lk > 4096:
         raise Unfit("one reading at lk = 4096 is enough: not its path for decoding")
-    q, k, v = (np.ascontiguousarray(x) for x in (case.q, case.k, case.v))
+    q, k, v = case.q, case.k, case.v
     group = row.hq // row.hkv
     if row.lq == 1:
         q = q.reshape(row.batch, row.hkv, group, row.d)
-    elif group > 1:
-        raise Unfit("grouped heads of more than one query: the plain operator has none")
     causal = row.mask == "causal" and row.lq > 1
     if causal and row.lq != row.lk:
         raise Unfit("causal counts from the first key")
@@ -85,12 +83,19 @@ def plain(case):
     if case.bias is not None:
         added = case.bias[None] + (0 if added is None else added)
     element = type_of(row.dtype)
+    swap = ops.constant(np.array([0, 2, 1, 3], np.int64))
+    if row.layout == "blhd":  # the heads are interleaved in memory: the model swaps axes, as models do
+        q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
     parameters = [ops.parameter(list(x.shape), element) for x in (q, k, v)]
+    inner = [ops.transpose(p, swap) for p in parameters] if row.layout == "blhd" else list(parameters)
+    if row.lq > 1:
+        inner[1:] = [repeated(x, row, d) for x, d in zip(inner[1:], (row.d, row.dv))]
     mask = None
     if added is not None:
         parameters.append(ops.parameter(list(added.shape), ov.Type.f32))
         mask = ops.convert(parameters[-1], element.get_type_name()) if row.dtype != "f32" else parameters[-1]
-    model = ov.Model([attend(*parameters[:3], mask, row, causal)], parameters)
+    result = attend(*inner, mask, row, causal)
+    model = ov.Model([ops.transpose(result, swap) if row.layout == "blhd" else result], parameters)
     program = compiled(model, row.dtype)
     request = program.create_infer_request()
     tensors = [tensor(x) for x in (q, k, v)] + ([] if added is None else [ov.Tensor(np.ascontiguousarray(added, np.float32))])
@@ -98,7 +103,12 @@ def plain(case):
         request.set_input_tensor(i, t)
     run = request.infer
     shape = (row.batch, row.hq, row.lq, row.dv)
-    return Prepared(lambda: run(share_outputs=True), lambda: floats(request.get_output_tensor(0), row.dtype).reshape(shape),
+
+    def output():
+        found = floats(request.get_output_tensor(0), row.dtype)
+        return found.transpose(0, 2, 1, 3) if row.layout == "blhd" else found.reshape(shape)
+
+    return Prepared(lambda: run(share_outputs=True), output,
                     note="%s compute%s" % (row.dtype, ", mask tensor" if added is not None and row.mask != "none" else ""),
                     private=tuple((x.ctypes.data, x.nbytes) for x in (q, k, v)), keep=(tensors, q, k, v, added, program))
 

@@ -7,7 +7,7 @@ import random
 
 COLUMNS = ("name", "group", "batch", "hq", "hkv", "lq", "lk", "d", "dv", "dtype", "mask", "bias", "layout", "cache", "quick")
 SIZES = COLUMNS[2:9]
-GROUPS = ("prefill", "long", "decode", "window", "sparse", "documents", "small", "layout", "lengths", "named")
+GROUPS = ("prefill", "long", "decode", "window", "sparse", "documents", "small", "layout", "lengths", "accuracy", "named")
 BYTES = {"f32": 4, "bf16": 2, "f16": 2}
 MASKS = {"none": False, "causal": False, "window": True, "blocks": True, "docs": True}  # whether it takes a number
 BLOCK = 128  # side of a block of mask blocks=P

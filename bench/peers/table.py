@@ -135,9 +135,24 @@ def machine_text(machine):
     return out
 
 
-GROUP_HEADS = {"prefill": "Prefill", "long": "Long rows", "decode": "Decoding, cold caches", "window": "Sliding windows",
-               "sparse": "Block sparse", "documents": "Documents", "small": "Small windows", "layout": "Interleaved heads",
-               "lengths": "A few queries on many keys, cold caches", "named": "Named shapes"}
+GROUP_HEADS = {
+    "prefill": "Prefill", "long": "Long rows", "decode": "Decoding, cold caches", "window": "Sliding windows",
+    "sparse": "Block sparse", "documents": "Documents", "small": "Small windows", "layout": "Interleaved heads",
+    "lengths": "A few queries on many keys, cold caches", "named": "Named shapes"}  # accuracy has a table of its own
+
+
+def accuracy(results):
+    """Squared error over squared answer of decoding rows, engine by number of keys: it should not grow."""
+    rows = sorted((r for r in results if r["group"] == "accuracy"), key=lambda r: (r["dtype"], r["keys"]))
+    if not rows:
+        return []
+    out = ["", "### Squared error over squared answer, decoding, by number of keys", "",
+           line("engine", *("%s, %d" % (r["dtype"], r["keys"]) for r in rows)), "|---|" + "---:|" * len(rows)]
+    names = sorted({n for r in rows for n in r["engines"]}, key=lambda n: (not is_ours(n), n))
+    for name in names:
+        found = [r["engines"].get(name) for r in rows]
+        out.append(line(name, *("-" if e is None or e["error"] is None else "%.0e" % e["error"]["nmse"] for e in found)))
+    return out
 
 
 def markdown(machine, results, full):
@@ -152,5 +167,6 @@ def markdown(machine, results, full):
     out += summary(bound, "Rows where fovea is first, but behind two bare GEMMs without a softmax")
     for group, head in GROUP_HEADS.items():
         out += summary([r for r in results if r["group"] == group and verdict(r).state in ("first", "alone")], head)
+    out += accuracy(results)
     out += ["", "A ! marks a figure whose median was over %.1f times its best: take it as a lower bound." % NOISY]
     return "\n".join(out + (detail(placed) if full else [])) + "\n"

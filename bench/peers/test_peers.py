@@ -183,6 +183,13 @@ def test_markdown():
             assert line.count("|") in (len(table.SUMMARY) + 1, len(table.DETAIL) + 1), line
 
 
+def test_error_by_number_of_keys():
+    some = [dict(result("k%d" % keys, fovea=figure(1), ggml=figure(2)), group="accuracy", keys=keys) for keys in (32768, 4096)]
+    some[0]["engines"]["ggml"]["error"] = {"max": 1e-3, "nmse": 7e-4}
+    text = table.markdown(MACHINE, some, full=False)
+    assert "| engine | f32, 4096 | f32, 32768 |" in text and "| ggml | 0e+00 | 7e-04 |" in text, text
+
+
 def run(*arguments):
     return subprocess.run([sys.executable, os.path.join(HERE, "run"), *arguments], capture_output=True, text=True, check=False)
 

@@ -130,7 +130,8 @@ def one(row, engines, settings, seconds):
     case = inputs.Case(row)
     flusher = Flusher(settings, case) if row.cache == "cold" else None
     ready, errors, unfit = prepare(engines, case, case.truth())
-    result = {"row": row.name, "group": row.group, "shape": row.shape(), "dtype": row.dtype, "bias": row.bias,
+    result = {"row": row.name, "group": row.group, "shape": row.shape(), "keys": row.lk, "dtype": row.dtype,
+              "bias": row.bias,
               "mask": row.mask + ("=%d" % row.arg if row.arg else ""), "layout": row.layout, "cache": row.cache,
               "note": row.note, "isa": settings.isa, "threads": settings.threads, "flops": rows.flops(row),
               "kv_bytes": rows.kv_bytes(row), "decode": row.decode, "engines": {}, "unfit": unfit}

@@ -17,3 +17,26 @@ bench:
 	@false
 endif
 EXTRA_DIST += bench/attention.c bench/gbench.cc bench/gbench.h
+
+# bench/peers/run: the table beside other libraries. It installs them for itself; nothing here is built by make.
+EXTRA_DIST += \
+	bench/peers/README.md \
+	bench/peers/engine.py \
+	bench/peers/engine_blas.py \
+	bench/peers/engine_fovea.py \
+	bench/peers/engine_ggml.py \
+	bench/peers/engine_onnx.py \
+	bench/peers/engine_openvino.py \
+	bench/peers/engine_plain.py \
+	bench/peers/engine_torch.py \
+	bench/peers/flush.c \
+	bench/peers/ggml_shim.c \
+	bench/peers/inputs.py \
+	bench/peers/install.py \
+	bench/peers/plain.c \
+	bench/peers/rows.py \
+	bench/peers/rows.tsv \
+	bench/peers/run \
+	bench/peers/table.py \
+	bench/peers/test_peers.py \
+	bench/peers/worker.py

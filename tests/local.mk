@@ -177,7 +177,7 @@ tests_guards_CPPFLAGS = $(FV_TEST_CPPFLAGS)
 tests_guards_LDADD = $(PLAIN_LIBS)
 
 TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header \
-	tests/check-embed tests/check-guards tests/check-spills
+	tests/check-embed tests/check-guards tests/check-spills tests/check-peers
 TOOL_TESTS =
 if BUILD_TOOL
 TOOL_TESTS += tests/errors tests/compare tests/limits tests/check-kit
@@ -189,6 +189,7 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
 	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/limits tests/check-kit
+	tests/check-guards tests/guards.txt tests/check-spills tests/check-peers tests/errors tests/compare tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:

@@ -2,6 +2,7 @@
 #include "core/context.h"
 #include "drive/normalise.h"
 #include "kernel.h"
+#include "plan/plan.h"
 
 #include <math.h>
 #include <string.h>
@@ -111,30 +112,59 @@ static void fill_scores(float *s, size_t n)
     }
 }
 
-/* block: scores, weights and scratch, 4 n floats, and n bytes of what is kept. */
-static double race_cut(const fovea_context *context, float *block, size_t n, size_t kept,
-                       double seconds, double *pass)
+/* Where a row is cut: blocks of n scores each. */
+typedef struct cut_room {
+    float *made, *s, *p;
+    int32_t *at;
+    void *scratch;
+} cut_room;
+
+/* Rounded up to whole lines of the cache. */
+static size_t lines(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+/* One block for all; NULL without memory. */
+static void *get_room(const fovea_context *context, size_t n, cut_room *room)
+{
+    const size_t floats = lines((n + FVK_SIFT_ROOM) * sizeof(float));
+    char *block = fv_memory_get(&context->memory, 4 * floats + fv_normalise_scratch((int64_t)n));
+    if (!block)
+        return NULL;
+    room->made = (float *)block;
+    room->s = (float *)(block + floats);
+    room->p = (float *)(block + 2 * floats);
+    room->at = (int32_t *)(block + 3 * floats);
+    room->scratch = block + 4 * floats;
+    return block;
+}
+
+static double race_cut(const fovea_context *context, const fv_row_kernels *kernel,
+                       const cut_room *room, size_t n, size_t kept, double seconds, double *pass)
 {
     const fv_normaliser *topk = fv_normaliser_find("topk");
-    const fv_row_kernels kernel = {
-        .exps = (fvk_exp_fn *)fvk_find(FVK_EXP, FVK_F32, context->isas, 0)->fn,
-        .count = (fvk_count_fn *)fvk_find(FVK_COUNT, FVK_F32, context->isas, 0)->fn,
-        .range = (fvk_range_fn *)fvk_find(FVK_RANGE, FVK_F32, context->isas, 0)->fn,
-    };
     fvk_read_fn *read = (fvk_read_fn *)fvk_find(FVK_READ, FVK_F32, context->isas, 0)->fn;
     const double arg[4] = {(double)kept}, start = now();
     double best = INFINITY;
     volatile double sink = 0;
-    float lse;
-    fill_scores(block, n);
+    fill_scores(room->made, n);
     *pass = INFINITY;
     do {
+        fv_scores row = {.s = room->s,
+                         .n = (int64_t)n,
+                         .arg = arg,
+                         .sink = -INFINITY,
+                         .kernel = kernel,
+                         .scratch = room->scratch,
+                         .p = room->p,
+                         .at = room->at};
+        memcpy(room->s, room->made, n * sizeof *room->s); /* their contents get lost */
         double t = now();
-        topk->apply(block, (int64_t)n, arg, -INFINITY, &kernel, block + n,
-                    (uint8_t *)(block + 4 * n), block + 2 * n, &lse);
+        sink += (double)fv_normalise(topk, &row);
         best = fmin(best, now() - t);
         t = now();
-        sink += read(block, n * sizeof *block);
+        sink += read(room->s, n * sizeof *room->s);
         *pass = fmin(*pass, now() - t);
     } while (now() - start < seconds);
     (void)sink;
@@ -145,13 +175,16 @@ static double race_cut(const fovea_context *context, float *block, size_t n, siz
 double fovea_measure_cut(const fovea_context *context, size_t keys, size_t kept, double seconds,
                          double *pass)
 {
+    fovea_plan plan = {.context = context};
+    cut_room room;
     double ns;
-    if (!context || !keys || !kept || !pass)
+    if (!context || !keys || !kept || !pass || !fv_plan_choose(&plan) ||
+        !fvk_find(FVK_READ, FVK_F32, context->isas, 0))
         return 0;
-    float *block = fv_memory_get(&context->memory, keys * (4 * sizeof *block + 1));
+    void *block = get_room(context, keys, &room);
     if (!block)
         return 0;
-    ns = race_cut(context, block, keys, kept, seconds, pass);
+    ns = race_cut(context, &plan.work.kernel.row, &room, keys, kept, seconds, pass);
     fv_memory_put(&context->memory, block);
     return ns;
 }

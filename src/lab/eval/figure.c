@@ -157,12 +157,11 @@ static double share_of_limits(const measurement *m, const workload *w, double ns
 static void note_unsteady(const measurement *m, figure *f)
 {
     const size_t used = strlen(f->note);
-    double most = 1;
     for (int n = 0; n < 1 + m->has_other; n++)
-        most = fmax(most, m->times[n].median / m->times[n].best);
-    if (most > 1.2)
+        f->unsteady = fmax(f->unsteady, m->times[n].median / m->times[n].best);
+    if (f->unsteady > FIGURE_UNSTEADY)
         snprintf(f->note + used, sizeof f->note - used, "%sUNSTEADY: the median is %.1f x the best",
-                 used ? "; " : "", most);
+                 used ? "; " : "", f->unsteady);
 }
 
 static void note_kept(const measurement *m, figure *f)
@@ -351,6 +350,7 @@ int figure_measure(const suite_row *row, const figure_options *options, figure *
                   .goal = row->goal,
                   .best_ns = NAN,
                   .other_ns = NAN,
+                  .unsteady = 1,
                   .huge_bytes = -1};
     if (is_skipped(row, options, f))
         return 0;

@@ -20,11 +20,15 @@ typedef struct figure {
     double goal; /* the row's, or what memory allows of it (speedup) */
     double best_ns, other_ns;
     size_t samples;
+    double unsteady;   /* median over best of the rounds, the larger of both workloads; at least 1 */
     double huge_bytes; /* of this process on huge pages while the row ran; -1: unknown */
     char kernel[64];
     char note[160];    /* what the reader must know of this measurement; "" */
     char skipped[120]; /* why; "" when it was measured */
 } figure;
+
+/* A figure whose median round is further from the best than this says more about the machine's other users. */
+#define FIGURE_UNSTEADY 1.2
 
 /* 0, or an exit code of the tool with a line in why[SHAPES_TEXT]. */
 int figure_measure(const suite_row *row, const figure_options *options, figure *f, char *why);

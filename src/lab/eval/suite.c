@@ -205,12 +205,12 @@ suite_verdict suite_judge(const suite_row *row, double figure, double goal, doub
     suite_verdict v = {.state = SUITE_SKIPPED, .shortfall = asserted ? from_goal : from_found};
     if (isnan(figure))
         return v;
-    v.met = from_goal <= tolerance;
-    if (asserted)
-        v.state = v.met ? SUITE_MET : SUITE_SHORT;
-    else if (from_found > tolerance + row->noise) /* false without a recorded figure */
+    v.met = from_goal <= 0;
+    if (!asserted && from_found > tolerance + row->noise) /* false without a recorded figure */
         v.state = SUITE_REGRESSED;
+    else if (from_goal <= tolerance)
+        v.state = v.met ? SUITE_MET : SUITE_NEAR;
     else
-        v.state = v.met ? SUITE_MET : SUITE_UNMET;
+        v.state = asserted ? SUITE_SHORT : SUITE_UNMET;
     return v;
 }

@@ -92,16 +92,17 @@ int suite_is_zen4(const char *vendor, int family, int model);
 double suite_shortfall(suite_kind kind, double figure, double wanted);
 
 typedef enum suite_state {
-    SUITE_MET,       /* the goal, within the tolerance */
-    SUITE_UNMET,     /* not the goal, which is not asserted here */
-    SUITE_SHORT,     /* not the goal, asserted: counts */
+    SUITE_MET,       /* the goal is reached */
+    SUITE_NEAR,      /* short of it by no more than the tolerance */
+    SUITE_UNMET,     /* further from it, but it is not asserted here */
+    SUITE_SHORT,     /* further from it, and it is asserted: counts */
     SUITE_REGRESSED, /* short of what was recorded for this processor: counts */
     SUITE_SKIPPED    /* not measured */
 } suite_state;
 
 typedef struct suite_verdict {
     suite_state state;
-    int met; /* the goal */
+    int met; /* the goal is reached */
     double
         shortfall; /* of what counts: the goal where asserted, else the recorded figure; NaN without one */
 } suite_verdict;

@@ -16,7 +16,7 @@ enum { CROWDED = 4 };
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
 
-_Static_assert(FV_TILES_MOST == FV_MAX_TILES, "bounds of the tuning key and of the driver");
+_Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
 static int64_t divide_up(int64_t a, int64_t b)
 {

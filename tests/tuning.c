@@ -48,7 +48,7 @@ static const setting settings[] = {
     {"block", "inf", NAN, {"block", "inf", "4..4096"}},
     {"block", "96 ", NAN, {"block", "96 ", "4..4096"}},
     {"block", "9-6", NAN, {"block", "9-6", "4..4096"}},
-    {"tiles", "9", NAN, {"tiles", "9", "1..8"}},
+    {"tiles", "17", NAN, {"tiles", "17", "1..16"}},
     {"rows_cost", "1.25", 1.25, {0}},
     {"rows_cost", "1e-3", NAN, {"rows_cost", "1e-3", "0.1..10"}},
     {"bf16", "widen", FV_BF16_WIDEN, {0}},
@@ -131,13 +131,13 @@ typedef struct bad_line {
 static const bad_line bad_lines[] = {
     {"no value", "tiles", {"FILE, line 7", "tiles", "value"}},
     {"unknown key", "tyles 4", {"FILE, line 7", "tyles", "4", "tiles"}},
-    {"out of range", "tiles 99", {"FILE, line 7", "tiles", "99", "1..8"}},
-    {"no number", "tiles many", {"FILE, line 7", "tiles", "many", "1..8"}},
-    {"two values", "tiles 4 5", {"FILE, line 7", "tiles", "4 5", "1..8"}},
+    {"out of range", "tiles 99", {"FILE, line 7", "tiles", "99", "1..16"}},
+    {"no number", "tiles many", {"FILE, line 7", "tiles", "many", "1..16"}},
+    {"two values", "tiles 4 5", {"FILE, line 7", "tiles", "4 5", "1..16"}},
     {"no word", "bf16 sometimes", {"FILE, line 7", "bf16", "sometimes", "auto|dot|widen"}},
     {"a key twice", "block 64", {"FILE, line 7", "block", "64", "once"}},
     {"a header twice", "isa avx2", {"FILE, line 7", "isa", "avx2", "once"}},
-    {"a later line", "\n# words\n  tiles 0", {"FILE, line 9", "tiles", "0", "1..8"}},
+    {"a later line", "\n# words\n  tiles 0", {"FILE, line 9", "tiles", "0", "1..16"}},
 };
 
 Test(tuning, malformed_lines)

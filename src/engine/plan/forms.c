@@ -90,13 +90,14 @@ static double read_bytes(const fovea_plan *plan)
     return fma > 0 && read > 0 ? read / fma * slot_flops(plan) : 5.5;
 }
 
-/* Slots to bring `reads` rounds of n keys and their values from far memory; 0 when all of them stay near. */
+/* Slots to bring `reads` rounds of n keys and their values from far memory: what does not stay near between two rounds. */
 static double far_slots(const fv_offer *o, double reads, double n)
 {
     const fovea_problem *p = &o->plan->problem;
     const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
     const double all = (double)(p->batch * p->hkv) * (double)o->lengths->shape.lk * row;
-    return all > tuned(o->plan, FV_TUNE_NEAR_BYTES) ? reads * n * row / read_bytes(o->plan) : 0;
+    const double far = all > 0 ? 1 - tuned(o->plan, FV_TUNE_NEAR_BYTES) / all : 0;
+    return far > 0 ? far * reads * n * row / read_bytes(o->plan) : 0;
 }
 
 /* Computing and reading overlap in part. */

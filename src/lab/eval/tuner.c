@@ -11,13 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CANDIDATES = 7, RUNNERS = CANDIDATES + 1, WORKS = 3, ROUNDS = 200, ROUNDS_MIN = 3 };
+enum { CANDIDATES = 6, RUNNERS = CANDIDATES + 2, WORKS = 3, ROUNDS = 200, ROUNDS_MIN = 3 };
 /* Of the largest tensor below: the values of 8 heads of 8192 keys, d = 128. */
 enum { FLOATS = 8 * 8192 * 128 };
 
 typedef struct work {
     int64_t hq, hkv, lq, lk, d;
     fovea_dtype dtype;
+    int heads_inside; /* [lk, hkv, d] */
 } work;
 
 typedef struct race {
@@ -28,13 +29,14 @@ typedef struct race {
     work work[WORKS];              /* hq 0 ends */
 } race;
 
-/* Lane forms: one head of 32 tiles, so that a task of one thread gets all the tiles it may. bf16 and split: see the table. */
+/* Lanes: heads with tiles enough for a task of one thread to get all it may. A candidate that is the default is left out. */
 static const race races[] = {
-    {"bf16", 0, 0.10, {"dot", "widen"}, {{2, 2, 512, 512, 64, FOVEA_BF16}, {2, 2, 512, 512, 128, FOVEA_BF16}}},
-    {"block", 0, 0.22, {"64", "96", "128", "160", "256", "384"}, {{1, 1, 1024, 1024, 64, FOVEA_F32}, {1, 1, 1024, 1024, 128, FOVEA_F32}}},
-    {"tiles", 0, 0.15, {"1", "2", "4"}, {{1, 1, 1024, 1024, 64, FOVEA_F32}, {1, 1, 1024, 1024, 128, FOVEA_F32}}},
-    {"row_block", 0, 0.20, {"256", "512", "1024", "4096"}, {{8, 8, 1, 8192, 128, FOVEA_F32}, {16, 4, 1, 8192, 128, FOVEA_F32}}},
-    {"split", 1, 0.15, {"1024", "2048", "8192", "16384"}, {{8, 8, 1, 8192, 128, FOVEA_F32}, {4, 1, 1, 8192, 128, FOVEA_F32}}},
+    {"bf16", 0, 0.10, {"dot", "widen"}, {{2, 2, 512, 512, 64, FOVEA_BF16, 0}, {2, 2, 512, 512, 128, FOVEA_BF16, 0}}},
+    {"block", 0, 0.20, {"64", "96", "128", "192", "256", "384"}, {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {1, 1, 1024, 1024, 128, FOVEA_F32, 0}}},
+    {"tiles", 0, 0.15, {"2", "4", "8", "16"}, {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {2, 2, 1024, 1024, 128, FOVEA_F32, 0}}},
+    {"copy_tiles", 0, 0.08, {"2", "3", "8", "17"}, {{4, 4, 512, 512, 64, FOVEA_F32, 1}, {8, 8, 256, 512, 128, FOVEA_F32, 1}}},
+    {"row_block", 0, 0.15, {"512", "1024", "2048", "4096"}, {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {16, 4, 1, 8192, 128, FOVEA_F32, 0}}},
+    {"split", 1, 0.12, {"1024", "2048", "4096", "8192"}, {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {4, 1, 1, 8192, 128, FOVEA_F32, 0}}},
 };
 
 typedef struct tensors {
@@ -103,6 +105,10 @@ static fovea_status open_runner(runner *r, fovea_context *context, const fovea_r
     fovea_problem p;
     size_t bytes;
     fovea_problem_init(&p, 1, w->hq, w->hkv, w->lq, w->lk, w->d, w->d, w->dtype);
+    if (w->heads_inside) {
+        p.k.token = p.v.token = w->hkv * w->d;
+        p.k.head = p.v.head = w->d;
+    }
     r->work = w;
     r->calls = 1;
     if (fovea_plan_create(context, &p, dense, &r->plan, err))
@@ -151,6 +157,7 @@ typedef struct field { /* one race being run */
     runner runner[RUNNERS][WORKS];
     double score[RUNNERS][ROUNDS];
     unsigned runners, works, rounds;
+    const char *value[RUNNERS]; /* the default, candidates, the default */
 } field;
 
 static void one_round(field *f, const tensors *t)
@@ -172,33 +179,28 @@ static fovea_status set(tuner *t, const char *key, const char *value, fovea_erro
     return status || !t->many ? status : fovea_context_tune(t->many, key, value, err);
 }
 
-/* Values of the runners: default, candidates, default. */
-static const char *value_of(const race *race, const char *standard, unsigned r, unsigned runners)
-{
-    return r == 0 || r + 1 == runners ? standard : race->value[r - 1];
-}
-
 static fovea_status open_field(tuner *t, const race *race, const char *standard, const fovea_recipe *dense, field *f,
                                fovea_error *err)
 {
     fovea_status status = FOVEA_OK;
-    unsigned candidates = 0;
-    while (candidates < CANDIDATES - 1 && race->value[candidates])
-        candidates++;
-    f->runners = candidates + 2;
+    f->value[f->runners++] = standard;
+    for (unsigned i = 0; i < CANDIDATES && race->value[i]; i++)
+        if (strcmp(race->value[i], standard) != 0)
+            f->value[f->runners++] = race->value[i];
+    f->value[f->runners++] = standard;
     while (f->works < WORKS && race->work[f->works].hq)
         f->works++;
     for (unsigned r = 0; r < f->runners && !status; r++) {
-        status = set(t, race->key, value_of(race, standard, r, f->runners), err);
+        status = set(t, race->key, f->value[r], err);
         for (unsigned w = 0; w < f->works && !status; w++)
             status = open_runner(&f->runner[r][w], race->many ? t->many : t->one, dense, &race->work[w], err);
     }
     return status;
 }
 
-static void judge(field *f, const race *race, const char *standard, tuner_step *step)
+static void judge(field *f, tuner_step *step)
 {
-    unsigned best = 1;
+    unsigned best = 1; /* every race has a candidate */
     double median[RUNNERS];
     for (unsigned r = 0; r < f->runners; r++) {
         double sorted[ROUNDS];
@@ -211,7 +213,7 @@ static void judge(field *f, const race *race, const char *standard, tuner_step *
     step->gain = 1 - exp(median[best]);
     step->noise = tuner_noise(f->score[best], f->rounds, median[f->runners - 1]);
     step->rounds = f->rounds;
-    snprintf(step->best, sizeof step->best, "%s", value_of(race, standard, best, f->runners));
+    snprintf(step->best, sizeof step->best, "%s", f->value[best]);
     if (step->gain > step->noise)
         snprintf(step->value, sizeof step->value, "%s", step->best);
 }
@@ -229,7 +231,7 @@ static fovea_status run_race(tuner *t, const race *race, const fovea_recipe *den
         while (f->rounds < ROUNDS &&
                (f->rounds < ROUNDS_MIN || (double)(clock_ns() - start) < race->share * t->seconds * 1e9))
             one_round(f, data);
-        judge(f, race, step->standard, step);
+        judge(f, step);
     }
     for (unsigned r = 0; f && r < f->runners; r++)
         for (unsigned w = 0; w < f->works; w++)
@@ -284,8 +286,8 @@ static fovea_status fact(tuner *t, const char *name, double value, const char *n
 /* The best of some short measurements: whoever disturbs one makes it slower. */
 static fovea_status measure_rates(tuner *t, fovea_error *err)
 {
-    enum { TIMES = 5 };
-    const double seconds = fmin(t->seconds / 60, 0.3) / TIMES;
+    enum { TIMES = 30 };
+    const double seconds = fmin(t->seconds / 30, 0.3) / TIMES;
     double fma = 0, read = 0;
     fovea_status status;
     for (int i = 0; i < TIMES; i++) {
@@ -317,9 +319,9 @@ static double predicted(const fovea_plan *plan, const char *name)
 static fovea_status measure_form(tuner *t, const char *form, const char *key, const fovea_recipe *dense, const tensors *data,
                                  fovea_error *err)
 {
-    static const work works[] = {{1, 1, 4, 512, 64, FOVEA_F32},   {1, 1, 8, 512, 64, FOVEA_F32},  {1, 1, 12, 512, 64, FOVEA_F32},
-                                 {1, 1, 16, 512, 64, FOVEA_F32},  {1, 1, 6, 512, 128, FOVEA_F32}, {1, 1, 12, 512, 128, FOVEA_F32},
-                                 {1, 1, 8, 2048, 128, FOVEA_F32}, {1, 1, 8, 64, 64, FOVEA_F32}};
+    static const work works[] = {{1, 1, 4, 512, 64, FOVEA_F32, 0},   {1, 1, 8, 512, 64, FOVEA_F32, 0},  {1, 1, 12, 512, 64, FOVEA_F32, 0},
+                                 {1, 1, 16, 512, 64, FOVEA_F32, 0},  {1, 1, 6, 512, 128, FOVEA_F32, 0}, {1, 1, 12, 512, 128, FOVEA_F32, 0},
+                                 {1, 1, 8, 2048, 128, FOVEA_F32, 0}, {1, 1, 8, 64, 64, FOVEA_F32, 0}};
     enum { COUNT = sizeof works / sizeof *works };
     tuner_step *step = new_step(t, key);
     const uint64_t start = clock_ns();
@@ -375,7 +377,7 @@ static fovea_status find_crossing(tuner *t, const fovea_recipe *dense, const ten
 {
     double alone = 0, shared = 0;
     for (int64_t lk = 16; lk <= 4096 && (lk == 16 || shared >= 0.98 * alone); lk += lk / 2) {
-        const work w = {8, 8, 1, lk, 64, FOVEA_F32};
+        const work w = {8, 8, 1, lk, 64, FOVEA_F32, 0};
         fovea_status status = time_with(t, "1000000000000", dense, &w, data, &alone, err);
         if (!status)
             status = time_with(t, "0", dense, &w, data, &shared, err);

@@ -34,7 +34,7 @@ typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, con
 /* The same on bf16 keys and qt made by pack_pair: qt[t / 2][lane][t % 2], bf16, 0 for lanes >= n and behind an odd d. Scores are
    multiplied by scale. */
 typedef void fvk_qk_pair_fn(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale, float *s,
-                            float *mx);
+                            float *mx, const void *const *next_k, const void *const *far, ptrdiff_t shift, int width);
 typedef void fvk_pack_pair_fn(const void *const *q, int n, int d, void *qt);
 /* Hides pairs of a block of finished scores and takes its maximum: mx as above. */
 typedef void fvk_hide_fn(float *s, int nk, const uint32_t *rows, float *mx);
@@ -43,6 +43,13 @@ typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *
 /* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. */
 typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
                        float *ot);
+/* softmax and pv on bf16 pairs of neighbouring keys, for blocks that every lane sees. softmax_pair leaves
+   p[j / 2][lane][j % 2], bf16, where s began, 0 behind an odd nk; l sums what p was before it was rounded. values_pair:
+   vt[j / 2][ld] words of v[j][c] and v[j + 1][c], c < dv, the second 0 behind an odd nk. */
+typedef fvk_softmax_fn fvk_softmax_pair_fn;
+typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *vt, ptrdiff_t ld);
+typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, ptrdiff_t ld, int dv, const float *alpha,
+                            float *ot);
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
 /* Weights of a tile, none negative but FVK_DROPPED, which becomes 0; rows[j]: the lanes that keep key j. */
@@ -107,7 +114,8 @@ typedef double fvk_peak_fn(uint64_t n);
 typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
-    FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
+    FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
+    FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
     FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
     FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;

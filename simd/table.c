@@ -7,7 +7,8 @@
 
 enum {
     op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
-    op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
+    op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_softmax_pair = FVK_SOFTMAX_PAIR, op_values_pair = FVK_VALUES_PAIR,
+    op_pv_pair = FVK_PV_PAIR, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
     op_widen = FVK_WIDEN, op_dot = FVK_DOT, op_axpy = FVK_AXPY, op_row_softmax = FVK_ROW_SOFTMAX,
     op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE,
     op_sift = FVK_SIFT, op_mass = FVK_MASS, op_scale = FVK_SCALE, op_veil = FVK_VEIL, op_kept = FVK_KEPT,

@@ -1,9 +1,33 @@
-/* Kernels of the instruction set avx512_bf16: the native dot on pairs along the head dimension. Keys need no change of
-   layout (pairs along d are neighbours); queries are packed once, qt[t / 2][lane] = (q[t], q[t + 1]) in one 32-bit word. */
+/* Kernels of the instruction set avx512_bf16: the native dot, two products per 32-bit element. Scores pair along the head
+   dimension, where neighbours lie together in a key row; values pair along the keys, and so are interleaved once per block.
+   A pair is one word: the even element in its low half. */
 #include "vec/vec_avx512.h"
 #undef V_ISA
 #define V_ISA avx512_bf16
 #include "body/name.h"
+#include "body/exp2.h"
+
+/* 16 rows from q, w <= 32 elements from t: words transposed in registers. */
+FV_INLINE void pack_pair_block(const void *const *q, int rows, int t, int w, uint32_t *qt)
+{
+    const __mmask32 here = w < 32 ? (1u << w) - 1 : ~0u;
+    vf r[VL];
+    FV_UNROLL
+    for (int i = 0; i < VL; i++)
+        r[i] = i < rows ? _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(here, (const uint16_t *)q[i] + t)) : v_zero();
+    v_transpose(r);
+    for (int i = 0; i < (w + 1) / 2; i++)
+        v_store((float *)(qt + (size_t)i * LANES), r[i]);
+}
+
+void fvk_pack_pair_bf16__avx512_bf16(const void *const *q, int n, int d, void *out)
+{
+    for (int v = 0; v < V_TILE; v++) {
+        int rows = n - v * VL < 0 ? 0 : n - v * VL < VL ? n - v * VL : VL;
+        for (int t = 0; t < d; t += 32)
+            pack_pair_block(q + v * VL, rows, t, d - t < 32 ? d - t : 32, (uint32_t *)out + (size_t)(t / 2) * LANES + v * VL);
+    }
+}
 
 /* Pair t of a key row, the missing partner of an odd d being 0. */
 static inline __m512bh key_pair(const uint16_t *k, int t, int d)
@@ -14,23 +38,11 @@ static inline __m512bh key_pair(const uint16_t *k, int t, int d)
     return (__m512bh)_mm512_set1_epi32((int)pair);
 }
 
-void fvk_pack_pair_bf16__avx512_bf16(const void *const *q, int n, int d, void *out)
-{
-    uint32_t *qt = out;
-    for (int t = 0; t < d; t += 2)
-        for (int lane = 0; lane < LANES; lane++) {
-            uint32_t pair = 0;
-            if (lane < n) {
-                const uint16_t *x = (const uint16_t *)q[lane] + t;
-                pair = x[0] | (t + 1 < d ? (uint32_t)x[1] << 16 : 0);
-            }
-            qt[(size_t)(t / 2) * LANES + lane] = pair;
-        }
-}
-
-/* Registers: 16 accumulators, 2 query vectors, 1 broadcast. Bound: V_MR * V_TILE vdpbf16ps per pair of t. */
+/* Registers: 16 accumulators, 2 query vectors, 1 broadcast. Bound: V_MR * V_TILE vdpbf16ps per pair of t. Prefetch as in
+   body/qk.h, per 64 bytes of a key row. */
 FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, const uint32_t *rows, vf scale, float *s,
-                            vf *mx, const int mr)
+                            vf *mx, const void *const *next_k, const void *const *far, ptrdiff_t shift, int width,
+                            const int mr)
 {
     vf acc[V_MR][V_TILE];
     const uint16_t *kr[V_MR];
@@ -42,19 +54,29 @@ FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, con
         for (int n = 0; n < V_TILE; n++)
             acc[r][n] = v_zero();
     }
-    for (; t + 2 <= d; t += 2) {
-        __m512bh q[V_TILE];
-        FV_UNROLL
-        for (int n = 0; n < V_TILE; n++)
-            q[n] = (__m512bh)_mm512_loadu_si512(qt + (size_t)(t / 2) * LANES + n * VL);
-        FV_UNROLL
-        for (int r = 0; r < mr; r++) {
-            uint32_t pair;
-            memcpy(&pair, kr[r] + t, 4);
-            __m512bh x = (__m512bh)_mm512_set1_epi32((int)pair);
+    while (t + 2 <= d) {
+        int stop = d - t > 32 ? t + 32 : d & ~1;
+        if (next_k)
+            for (int r = 0; r < mr; r++)
+                v_prefetch1((const uint16_t *)next_k[r] + t);
+        if (far && t < width)
+            for (int r = 0; r < mr; r++)
+                v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(uint16_t));
+        FV_UNROLL_4
+        for (; t < stop; t += 2) {
+            __m512bh q[V_TILE];
             FV_UNROLL
             for (int n = 0; n < V_TILE; n++)
-                acc[r][n] = _mm512_dpbf16_ps(acc[r][n], x, q[n]);
+                q[n] = (__m512bh)_mm512_loadu_si512(qt + (size_t)(t / 2) * LANES + n * VL);
+            FV_UNROLL
+            for (int r = 0; r < mr; r++) {
+                uint32_t pair;
+                memcpy(&pair, kr[r] + t, 4);
+                __m512bh x = (__m512bh)_mm512_set1_epi32((int)pair);
+                FV_UNROLL
+                for (int n = 0; n < V_TILE; n++)
+                    acc[r][n] = _mm512_dpbf16_ps(acc[r][n], x, q[n]);
+            }
         }
     }
     if (t < d)
@@ -77,24 +99,135 @@ FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, con
 }
 
 void fvk_qk_pair_bf16__avx512_bf16(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale,
-                                   float *s, float *mx)
+                                   float *s, float *mx, const void *const *next_k, const void *const *far,
+                                   ptrdiff_t shift, int width)
 {
     const vf c = v_set1(scale);
     vf m[V_TILE];
     int j = 0;
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
-    for (; j + V_MR <= nk; j += V_MR)
-        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, V_MR);
+    for (; j + V_MR <= nk; j += V_MR) {
+        const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
+        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift,
+                     width, V_MR);
+    }
     if (j + 4 <= nk) {
-        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, 4);
+        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4);
         j += 4;
     }
     for (; j < nk; j++)
-        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, 1);
+        qk_pair_tile(qt, d, k + j, rows ? rows + j : NULL, c, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }
+
+/* ------------------------------------------------------------------ precision=fast: probabilities in bf16 */
+
+/* p[j] and p[j + 1] of 16 lanes, rounded and interleaved. */
+FV_INLINE __m512i pair_of(vf even, vf odd)
+{
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                           20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+
+/* softmax of body/softmax.h, written as pairs over the scores already read. The sum is of the unrounded probabilities: the
+   log-sum-exp stays that of exact precision, and an output's error stays within half a unit of bf16 per term; with the sum
+   of the rounded ones it could be twice that. */
+void fvk_softmax_pair_bf16__avx512_bf16(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
+{
+    for (int n = 0; n < V_TILE; n++) {
+        vf old = v_load(m + n * VL), now = v_max(old, v_load(mx + n * VL));
+        const vf ref = v_select(v_eq(now, v_set1(FVK_HIDDEN)), v_zero(), now), scale = v_exp2(v_sub(old, ref));
+        vf sum = v_zero(), sum2 = v_zero();
+        const float *a = s + n * VL;
+        float *p = s + n * VL;
+        int j = 0;
+        v_store(m + n * VL, now);
+        v_store(alpha + n * VL, scale);
+        FV_UNROLL_2
+        for (; j + 2 <= nk; j += 2, a += 2 * LANES, p += LANES) {
+            vf x = v_exp2(v_sub(v_load(a), ref));
+            vf y = v_exp2(v_sub(v_load(a + LANES), ref));
+            _mm512_storeu_si512(p, pair_of(x, y));
+            sum = v_add(sum, x);
+            sum2 = v_add(sum2, y);
+        }
+        if (j < nk) {
+            vf x = v_exp2(v_sub(v_load(a), ref));
+            _mm512_storeu_si512(p, pair_of(x, v_zero()));
+            sum = v_add(sum, x);
+        }
+        v_store(l + n * VL, v_fma(v_load(l + n * VL), scale, v_add(sum, sum2)));
+    }
+}
+
+void fvk_values_pair_bf16__avx512_bf16(const void *const *v, int nk, int dv, uint32_t *vt, ptrdiff_t ld)
+{
+    for (int j = 0; j < nk; j += 2, vt += ld) {
+        const uint16_t *a = v[j], *b = j + 1 < nk ? v[j + 1] : a;
+        const __mmask16 both = j + 1 < nk ? 0xffff : 0;
+        for (int c = 0; c < dv; c += VL) {
+            const __mmask16 here = dv - c < VL ? (__mmask16)((1u << (dv - c)) - 1) : 0xffff;
+            __m512i x = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, a + c));
+            __m512i y = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here & both, b + c));
+            _mm512_mask_storeu_epi32(vt + c, here, _mm512_or_si512(x, _mm512_slli_epi32(y, 16)));
+        }
+    }
+}
+
+/* pv of body/pv.h on pairs. Registers: mr * V_TILE accumulators, 2 weights, 1 broadcast. Bound: mr * V_TILE vdpbf16ps per
+   pair of keys. */
+FV_INLINE void pv_pair_tile(const uint32_t *p, int nk, const uint32_t *vt, ptrdiff_t ld, const float *alpha, float *ot,
+                            const int mr)
+{
+    vf acc[V_MC][V_TILE];
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
+    FV_UNROLL_2
+    for (int j = 0; j < nk; j += 2, p += LANES, vt += ld) {
+        __m512bh w[V_TILE];
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            w[n] = (__m512bh)_mm512_loadu_si512(p + n * VL);
+        FV_UNROLL
+        for (int r = 0; r < mr; r++) {
+            __m512bh x = (__m512bh)_mm512_set1_epi32((int)vt[r]);
+            FV_UNROLL
+            for (int n = 0; n < V_TILE; n++)
+                acc[r][n] = _mm512_dpbf16_ps(acc[r][n], x, w[n]);
+        }
+    }
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < V_TILE; n++)
+            v_store(ot + r * LANES + n * VL, acc[r][n]);
+}
+
+void fvk_pv_pair_bf16__avx512_bf16(const void *p, int nk, const uint32_t *vt, ptrdiff_t ld, int dv, const float *alpha,
+                                   float *ot)
+{
+    int c = 0;
+    for (; c + V_MC <= dv; c += V_MC)
+        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, V_MC);
+    if (c + 8 <= dv) {
+        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 8);
+        c += 8;
+    }
+    if (c + 4 <= dv) {
+        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 4);
+        c += 4;
+    }
+    for (; c < dv; c++)
+        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 1);
+}
+
+/* ------------------------------------------------------------------ the machine */
 
 double fvk_peak_bf16__avx512_bf16(uint64_t n)
 {

@@ -465,7 +465,7 @@ def attend(problem, realised=None):
                 if pr.mutation == "drop-key":
                     w = drop_heaviest(w)
                 su = size[used]
-                per_term = c(int(used.sum())) * U + (2.0 ** -9 if pr.fast else 0)
+                per_term = c(int(used.sum())) * U + (2.0 ** -8 if pr.fast else 0)
                 out.o[bi, h, i] = w[used] @ v[used]
                 out.o_bound[bi, h, i] = bound @ size + (per_term * w[used]) @ su + U * su.max(0) + TINY * su.sum(0)
     if pr.name in NO_LSE:

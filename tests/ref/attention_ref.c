@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define U 0x1p-24
-#define FAST_P 0x1p-9 /* relative error of a probability rounded to bf16 (8 significant bits) */
+#define FAST_P 0x1p-8 /* relative error of a probability rounded to bf16 (8 significant bits) */
 
 enum { EXP_ULP = 2, TANH_ULP = 2 }; /* classes of the elementary functions; an ulp is at most 2 U relative */
 

@@ -107,7 +107,8 @@ static void call_qk(fv_case *c)
 
 static void call_qk_pair(fv_case *c)
 {
-    ((fvk_qk_pair_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->scale, c->s, c->mx);
+    ((fvk_qk_pair_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->scale, c->s, c->mx, c->next_rows, c->v_rows, 0,
+                              c->dv);
 }
 
 static void call_hide(fv_case *c)
@@ -219,6 +220,9 @@ void fv_case_qk_pair(fv_case *c)
         }
     draw_keys(c);
     draw_maximum(c, before);
+    c->dv = fv_draw_dim(c);
+    c->next_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
+    c->v_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
     c->call = call_qk_pair;
     if (fv_case_run(c))
         expect_scores(c, (double)c->scale, 1, before);
@@ -287,11 +291,33 @@ int fv_draw_column(fv_case *c, float *s, int nk, int stride, float *m, float *mx
     return poisoned;
 }
 
-/* A NaN score gives NaN in its own probability and in l, whatever the running maximum makes of it. */
-static void expect_poisoned(fv_case *c, const float *s, float before, int j, int i)
+/* Element of an array of pairs, x[j / 2][lane][j % 2]. */
+static uint16_t *pair_at(void *x, int lanes, int j, int lane)
 {
-    if (isnan(before) && !isnan(s[j * c->row->lanes + i]))
-        fv_case_fail(c, "s[%d][%d] = %.9g, want NaN: its score was NaN", j, i, (double)s[j * c->row->lanes + i]);
+    return (uint16_t *)x + ((size_t)(j / 2) * (size_t)lanes + (size_t)lane) * 2 + j % 2;
+}
+
+/* What softmax or softmax_pair left for key j. */
+static float probability(const fv_case *c, int j, int i)
+{
+    if (c->row->op == FVK_SOFTMAX_PAIR)
+        return (float)fv_ref_from_half(FVK_BF16, *pair_at(c->s, c->row->lanes, j, i));
+    return c->s[j * c->row->lanes + i];
+}
+
+/* The same, rounded to the 8 significant bits of bf16. */
+static fv_want in_bf16(fv_want want)
+{
+    if (want.allowed != FV_EXACT)
+        want.allowed += 0x1p-8 * (want.value + want.allowed);
+    return want;
+}
+
+/* A NaN score gives NaN in its own probability and in l, whatever the running maximum makes of it. */
+static void expect_poisoned(fv_case *c, float before, int j, int i)
+{
+    if (isnan(before) && !isnan(probability(c, j, i)))
+        fv_case_fail(c, "s[%d][%d] = %.9g, want NaN: its score was NaN", j, i, (double)probability(c, j, i));
 }
 
 void fv_case_expect_alpha(fv_case *c, int i, float alpha, const fv_ref_state *state)
@@ -311,7 +337,7 @@ void fv_case_softmax(fv_case *c)
 {
     const int lanes = c->row->lanes;
     fv_ref_state state[FVK_MAX_LANES];
-    int poisoned[FVK_MAX_LANES];
+    int poisoned[FVK_MAX_LANES], pair = c->row->op == FVK_SOFTMAX_PAIR;
     float *before = (float *)c->memory->p;
     fv_want *want = c->memory->want;
     c->nk = fv_draw_keys(c);
@@ -331,9 +357,12 @@ void fv_case_softmax(fv_case *c)
     for (int i = 0; i < lanes; i++) {
         for (int j = 0; j < c->nk; j++)
             if (poisoned[i])
-                expect_poisoned(c, c->s, before[j * lanes + i], j, i);
+                expect_poisoned(c, before[j * lanes + i], j, i);
             else
-                fv_case_expect(c, "s", j, i, c->s[j * lanes + i], want[j * lanes + i]);
+                fv_case_expect(c, "s", j, i, probability(c, j, i),
+                               pair ? in_bf16(want[j * lanes + i]) : want[j * lanes + i]);
+        if (pair && c->nk % 2)
+            fv_case_expect(c, "s", c->nk, i, probability(c, c->nk, i), (fv_want){0, FV_EXACT});
         if (poisoned[i]) {
             fv_case_expect(c, "l", i, -1, c->l[i], (fv_want){NAN, 0});
             continue;
@@ -385,6 +414,22 @@ static void call_pv(fv_case *c)
     ((fvk_pv_fn *)c->fn)(c->p, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o);
 }
 
+/* The accumulator and its factors, or NULL and rubbish to be overwritten. */
+static void draw_accumulator(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    c->o = fv_case_floats(c, "ot", (size_t)c->dv * lanes);
+    if (!fv_draw_once_in(c, 4)) {
+        c->alpha = fv_case_floats(c, "alpha", (size_t)lanes);
+        for (int i = 0; i < lanes; i++)
+            c->alpha[i] = fv_draw_once_in(c, 4) ? (float)fv_draw_int(c, 0, 1) : (float)fv_draw_real(c, 0, 1);
+    }
+    for (int i = 0; i < c->dv * lanes; i++) {
+        c->o[i] = c->alpha ? (float)draw_factor(c, FVK_F32) : NAN;
+        c->memory->o[i] = (double)c->o[i];
+    }
+}
+
 void fv_case_pv(fv_case *c)
 {
     const int lanes = c->row->lanes;
@@ -400,22 +445,105 @@ void fv_case_pv(fv_case *c)
         c->p[i] = (float)(fv_case_sees(c, i / lanes, i % lanes) || c->clean ? fv_draw_real(c, 0, 1) : 0);
         memory->p[i] = (double)c->p[i];
     }
-    c->o = fv_case_floats(c, "ot", (size_t)c->dv * lanes);
-    if (!fv_draw_once_in(c, 4)) {
-        c->alpha = fv_case_floats(c, "alpha", (size_t)lanes);
-        for (int i = 0; i < lanes; i++)
-            c->alpha[i] = fv_draw_once_in(c, 4) ? (float)fv_draw_int(c, 0, 1) : (float)fv_draw_real(c, 0, 1);
-    }
-    for (int i = 0; i < c->dv * lanes; i++) {
-        c->o[i] = c->alpha ? (float)draw_factor(c, FVK_F32) : NAN;
-        memory->o[i] = (double)c->o[i];
-    }
+    draw_accumulator(c);
     c->call = call_pv;
     if (!fv_case_run(c))
         return;
     fv_ref_values(memory->p, c->nk, lanes, memory->v, c->dv, c->rows, c->alpha, memory->o, memory->want);
     for (int i = 0; i < c->dv * lanes; i++)
         fv_case_expect(c, "ot", i / lanes, i % lanes, c->o[i], memory->want[i]);
+}
+
+/* ------------------------------------------------------------------ values as pairs of keys */
+
+static void call_values_pair(fv_case *c)
+{
+    ((fvk_values_pair_fn *)c->fn)(c->v_rows, c->nk, c->dv, (uint32_t *)c->block, c->ldo);
+}
+
+/* Keys whose words fit a guarded block. */
+static int draw_pair_keys(fv_case *c)
+{
+    enum { MOST = FV_CASE_KEYS / 2 };
+    int nk = fv_draw_keys(c);
+    return nk < MOST ? nk : MOST;
+}
+
+/* Words of the pairs of nk rows of dv, ldo >= dv apart, guarded behind the last. */
+static uint16_t *draw_words(fv_case *c)
+{
+    c->ldo = c->dv + (fv_draw_once_in(c, 2) ? fv_draw_int(c, 0, 40) : 0);
+    c->block = fv_case_floats(c, "vt", (size_t)((c->nk - 1) / 2) * (size_t)c->ldo + (size_t)c->dv);
+    return (uint16_t *)c->block;
+}
+
+static size_t word_half(const fv_case *c, int j, int t)
+{
+    return ((size_t)(j / 2) * (size_t)c->ldo + (size_t)t) * 2 + (size_t)(j % 2);
+}
+
+void fv_case_values_pair(fv_case *c)
+{
+    const uint16_t *vt;
+    c->dv = fv_draw_dim(c);
+    c->nk = draw_pair_keys(c);
+    c->v_rows = fv_case_rows(c, "v", c->nk, c->dv, c->row->dtype, c->memory->v);
+    if (!c->clean && fv_draw_once_in(c, 2))
+        fv_case_put(c, c->v_rows, fv_draw_int(c, 0, c->nk - 1), c->dv, fv_draw_int(c, 0, c->dv - 1), c->row->dtype,
+                    fv_draw_poison(c), c->memory->v);
+    vt = draw_words(c);
+    c->call = call_values_pair;
+    if (!fv_case_run(c))
+        return;
+    for (int j = 0; j < (c->nk + 1) / 2 * 2; j++)
+        for (int t = 0; t < c->dv; t++)
+            fv_case_expect(c, "vt", j, t, (float)fv_ref_from_half(c->row->dtype, vt[word_half(c, j, t)]),
+                           (fv_want){j < c->nk ? c->memory->v[(size_t)j * (size_t)c->dv + (size_t)t] : 0, FV_EXACT});
+}
+
+static void call_pv_pair(fv_case *c)
+{
+    ((fvk_pv_pair_fn *)c->fn)(c->qt, c->nk, (const uint32_t *)c->block, c->ldo, c->dv, c->alpha, c->o);
+}
+
+/* Probabilities as pairs in c->qt, 0 behind an odd nk; memory->p holds them in double. */
+static void draw_probabilities(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    c->qt = fv_guard_get(c->memory->guard, "p", -1, (size_t)((c->nk + 1) / 2) * (size_t)lanes * 4);
+    for (int j = 0; j < (c->nk + 1) / 2 * 2; j++)
+        for (int i = 0; i < lanes; i++) {
+            uint16_t bits = j < c->nk ? fv_ref_to_half(FVK_BF16, fv_draw_real(c, 0, 1)) : 0;
+            *pair_at(c->qt, lanes, j, i) = bits;
+            if (j < c->nk)
+                c->memory->p[j * lanes + i] = fv_ref_from_half(FVK_BF16, bits);
+        }
+}
+
+void fv_case_pv_pair(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    const fv_case_memory *memory = c->memory;
+    uint16_t *vt;
+    c->dv = fv_draw_dim(c);
+    c->nk = draw_pair_keys(c);
+    c->v_rows = fv_case_rows(c, "v", c->nk, c->dv, c->row->dtype, memory->v);
+    fv_case_poison(c, lanes, c->v_rows, c->dv, c->row->dtype, memory->v);
+    vt = draw_words(c);
+    for (int j = 0; j < (c->nk + 1) / 2 * 2; j++)
+        for (int t = 0; t < c->dv; t++)
+            vt[word_half(c, j, t)] = j < c->nk ? ((const uint16_t *)c->v_rows[j])[t] : 0;
+    draw_probabilities(c);
+    draw_accumulator(c);
+    c->call = call_pv_pair;
+    if (!fv_case_run(c))
+        return;
+    fv_ref_values(memory->p, c->nk, lanes, memory->v, c->dv, NULL, c->alpha, memory->o, memory->want);
+    for (int i = 0; i < c->dv * lanes; i++) {
+        /* as in fv_ref_scores: an order of their own, subnormal factors taken for 0, each step flushed */
+        memory->want[i].allowed = 2 * memory->want[i].allowed + (2 * c->nk + 1) * FV_FLUSH;
+        fv_case_expect(c, "ot", i / lanes, i % lanes, c->o[i], memory->want[i]);
+    }
 }
 
 /* ------------------------------------------------------------------ edits */

@@ -45,11 +45,11 @@ typedef struct lanes {
     fv_task task;
     int64_t key_class;
     float *s, *alpha, *kpos, *pos, *slope;
-    float *copy_k, *copy_v; /* rows of a block as floats */
+    float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or words, pairs of keys */
     const void **copy_rows_k, **copy_rows_v;
     ptrdiff_t ldk, ldv;
     int64_t copy_first; /* key of row 0 when the rows are those of copy_n consecutive keys of the class, else -1 */
-    int copy_n;
+    int copy_n, copy_pairs;
     int sharing; /* tiles of the group */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];
@@ -213,9 +213,9 @@ static void record(lanes *x, tile *y, const queue *q, int masked)
     }
 }
 
-static int is_copied(const lanes *x, const queue *q)
+static int is_copied(const lanes *x, const queue *q, int pairs)
 {
-    return q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
+    return pairs == x->copy_pairs && q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
 }
 
 /* Whether f32 rows of a block are better read from a copy: when it is there, or when the next tile is at the same keys and
@@ -226,7 +226,7 @@ static int copy_pays(const lanes *x, const tile *y, const queue *q)
     int64_t z_first = -1;
     if (!x->work->copies || x->sharing < x->work->copies || q->first < 0)
         return 0;
-    if (is_copied(x, q))
+    if (is_copied(x, q, 0))
         return 1;
     if (q != &y->full || z == x->tile + x->sharing)
         return 0;
@@ -237,19 +237,23 @@ static int copy_pays(const lanes *x, const tile *y, const queue *q)
     return z_first == q->first;
 }
 
-/* Rows of a block to the copy, as floats, once for the tiles that share consecutive keys. */
-static void copy_block(lanes *x, const queue *q)
+/* Rows of a block to the copy, as floats, or values as pairs of keys, once for the tiles that share consecutive keys. */
+static void copy_block(lanes *x, const queue *q, int pairs)
 {
     const fv_work *w = x->work;
     int d = (int)w->problem.d, dv = (int)w->problem.dv;
-    if (is_copied(x, q))
+    if (is_copied(x, q, pairs))
         return;
     x->copy_first = q->first;
     x->copy_n = q->n;
+    x->copy_pairs = pairs;
     if (w->kernel.widen) {
         if (!w->kernel.qk_pair)
             w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
-        w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
+        if (pairs)
+            w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v, x->ldv);
+        else
+            w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
         return;
     }
     for (int j = 0; j < q->n; j++)
@@ -279,14 +283,24 @@ static void score(lanes *x, tile *y, const queue *q, const void *const *k, const
         shift = next * p->v.token;
         width = (int)p->dv;
     }
-    w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, NULL, far, shift, width);
+    if (w->kernel.qk_pair)
+        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, NULL, far, shift, width);
+    else
+        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, NULL, far, shift, width);
+}
+
+/* Fewest keys of a block whose probabilities precision=fast rounds: a rounding is half a per cent of a single key's weight,
+   but errors of many keys cancel. So rows with few keys, and the keys at an edge, keep float. */
+static int pair_keys(const fv_work *w)
+{
+    return w->block / 3;
 }
 
 static void flush(lanes *x, tile *y, queue *q, int masked)
 {
     const fv_work *w = x->work;
     const fv_kernels *kernel = &w->kernel;
-    int d = (int)w->problem.d, dv = (int)w->problem.dv;
+    int dv = (int)w->problem.dv, pairs;
     const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
     const uint32_t *rows;
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
@@ -295,20 +309,23 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
+    pairs = kernel->pv_pair && !masked && q->n >= pair_keys(w);
     if (kernel->widen || copy_pays(x, y, q)) {
-        copy_block(x, q);
+        copy_block(x, q, pairs);
         if (!kernel->qk_pair)
             k = (const void *const *)x->copy_rows_k;
         v = (const void *const *)x->copy_rows_v;
     }
-    if (kernel->qk_pair)
-        kernel->qk_pair(y->qt, d, k, q->n, w->edits ? NULL : rows, w->scale, x->s, w->edits ? raw : y->mx);
-    else
-        score(x, y, q, k, w->edits ? NULL : rows, w->edits ? raw : y->mx);
+    score(x, y, q, k, w->edits ? NULL : rows, w->edits ? raw : y->mx);
     if (w->edits)
         edit_block(x, y, q, rows);
-    kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
-    kernel->pv(x->s, q->n, v, dv, rows, y->started ? x->alpha : NULL, y->ot);
+    if (pairs) {
+        kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
+        kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, x->ldv, dv, y->started ? x->alpha : NULL, y->ot);
+    } else {
+        kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
+        kernel->pv(x->s, q->n, v, dv, rows, y->started ? x->alpha : NULL, y->ot);
+    }
     y->started = 1;
     record(x, y, q, masked);
     q->n = 0;
@@ -366,11 +383,13 @@ static void feed(lanes *x, tile *y, int64_t stop)
     }
 }
 
-/* What is left in the queues: together when they fit in one block, for a block costs more than its masks. */
+/* What is left in the queues: together when they fit in one block, for a block costs more than its masks, but less than
+   half the speed of the bf16 dot. */
 static void drain(lanes *x, tile *y)
 {
     queue *full = &y->full, *edge = &y->edge;
-    if (full->n && edge->n && full->n + edge->n <= x->work->block) {
+    int apart = x->work->kernel.pv_pair && full->n >= pair_keys(x->work);
+    if (full->n && edge->n && !apart && full->n + edge->n <= x->work->block) {
         memcpy(edge->k + edge->n, full->k, (size_t)full->n * sizeof *full->k);
         memcpy(edge->v + edge->n, full->v, (size_t)full->n * sizeof *full->v);
         memcpy(edge->key + edge->n, full->key, (size_t)full->n * sizeof *full->key);
@@ -470,7 +489,7 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
     x->tensors = tensors;
     x->kept = 0;
     x->copy_first = -1;
-    x->copy_n = 0;
+    x->copy_n = x->copy_pairs = 0;
     units = fv_work_units(work, x->task.sequence->lengths, x->task.pass->step, work->kernel.lanes);
     stop = (x->task.unit + 1) * work->tiles < units ? (x->task.unit + 1) * work->tiles : units;
     for (int64_t u = x->task.unit * work->tiles; u < stop; u++) {

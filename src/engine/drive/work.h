@@ -16,6 +16,9 @@ typedef struct fv_kernels {
     fvk_qk_fn *qk;
     fvk_pack_pair_fn *pack_pair; /* with qk_pair: native bf16 scores; else NULL */
     fvk_qk_pair_fn *qk_pair;
+    fvk_softmax_pair_fn *softmax_pair; /* precision=fast beside qk_pair: probabilities in bf16; else NULL */
+    fvk_values_pair_fn *values_pair;
+    fvk_pv_pair_fn *pv_pair;
     fvk_hide_fn *hide;
     fvk_softmax_fn *softmax;
     fvk_pv_fn *pv;

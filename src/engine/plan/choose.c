@@ -25,14 +25,15 @@ static double rate(const fvk_row *row)
 /* The bf16 dot does two products per element of an fma, but CPUs differ fourfold in how many dots they start per cycle, and
    no feature bit tells. Measured once per process (about 0.4 ms); the outcomes are a factor of two away from 1 on both
    sides, so that noise does not decide. Percent of the fma rate. */
+atomic_int fv_plan_pair_percent;
+
 static int pair_percent(unsigned isas)
 {
-    static atomic_int known;
-    int percent = atomic_load_explicit(&known, memory_order_relaxed);
+    int percent = atomic_load_explicit(&fv_plan_pair_percent, memory_order_relaxed);
     if (!percent) {
         const fvk_row *dot = fvk_find(FVK_PEAK, FVK_BF16, isas, 0), *fma = fvk_find(FVK_PEAK, FVK_F32, isas, 0);
         percent = dot && fma ? (int)(100 * rate(dot) / rate(fma)) + 1 : 1;
-        atomic_store_explicit(&known, percent, memory_order_relaxed);
+        atomic_store_explicit(&fv_plan_pair_percent, percent, memory_order_relaxed);
     }
     return percent;
 }
@@ -105,6 +106,11 @@ int fv_plan_choose(fovea_plan *plan)
     if (pair) {
         k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
         k->pack_pair = (fvk_pack_pair_fn *)find(isas, FVK_PACK_PAIR, type, lanes, &missing);
+        if (plan->problem.precision == FOVEA_PRECISION_FAST) {
+            k->softmax_pair = (fvk_softmax_pair_fn *)find(isas, FVK_SOFTMAX_PAIR, type, lanes, &missing);
+            k->values_pair = (fvk_values_pair_fn *)find(isas, FVK_VALUES_PAIR, type, lanes, &missing);
+            k->pv_pair = (fvk_pv_pair_fn *)find(isas, FVK_PV_PAIR, type, lanes, &missing);
+        }
     }
     plan->main_kernel = pair ? pair : fvk_find(FVK_QK, FVK_F32, isas, lanes);
     return !missing;

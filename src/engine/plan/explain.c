@@ -39,8 +39,9 @@ static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned 
         (long long)pass->step, time,
         w->alone[number] && plan->context->threads.workers > 1 ? ", on the calling thread alone" : "");
     if (pass->driver == FV_DRIVE_LANES)
-        add(text, "  kernels %s, pv_f32; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
-            plan->main_kernel->name, w->kernel.lanes, w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
+        add(text, "  kernels %s, %s; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
+            plan->main_kernel->name, w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
+            w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
     else if (pass->driver == FV_DRIVE_ROWS)
         add(text, "  kernels dot_%s, axpy_%s; keys and values read once for %lld rows, blocks of %d keys, %lld key ranges\n",
             type, type, (long long)(rows < FVK_MAX_ROWS ? rows : FVK_MAX_ROWS), w->row_block, (long long)pass->splits);
@@ -97,7 +98,9 @@ static char *make_text(const fovea_plan *plan)
         describe_pass(plan, &plan->lengths[0].pass[i], i, text);
     if (plan->pair_percent)
         add(text, "bf16 dot product measured at %d %% of the fma rate: %s\n", plan->pair_percent,
-            w->kernel.qk_pair ? "taken for the scores" : "not taken, keys are widened to float");
+            w->kernel.pv_pair   ? "taken for scores and values"
+            : w->kernel.qk_pair ? "taken for the scores; for values too with precision=fast"
+                                : "not taken, keys and values are widened to float");
     else if (plan->pair_here)
         add(text, "bf16 dot product %s by the tuning\n", w->kernel.qk_pair ? "taken" : "not taken");
     else if (plan->problem.dtype == FOVEA_BF16)

@@ -3,6 +3,7 @@
 #define FV_PLAN_PLAN_H
 #include "core/context.h"
 #include "drive/work.h"
+#include <stdatomic.h>
 
 struct fovea_plan {
     const fovea_context *context;
@@ -29,6 +30,9 @@ void fv_plan_clear(fovea_plan *plan);
 
 /* choose.c: kernels for the problem's type; NULL fields where none is needed. 0 when the build lacks one. */
 int fv_plan_choose(fovea_plan *plan);
+/* Rate of the bf16 dot in percent of the fma rate, measured when the first plan asks; 0 until then. Tests set it, to have
+   the native path taken, or not, on any CPU that runs it. */
+extern atomic_int fv_plan_pair_percent;
 /* Rate of fma of these instruction sets on one thread, GFLOP/s; measured at the first call. */
 double fv_plan_fma_rate(unsigned isas);
 /* explain.c; made at the first call, NULL without memory. */

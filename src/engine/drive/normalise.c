@@ -83,7 +83,7 @@ static double denominator(fv_scores *r, double mass)
    exp(max) (all >= 0). */
 static int64_t softmax(fv_scores *r, int64_t m, double all)
 {
-    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, r->p);
+    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, -INFINITY, r->p);
     double sum = denominator(r, all < 0 ? kept : all * exp((double)r->max - shift));
     r->kernel->scale(r->p, m, 1 / sum, r->p);
     return m;
@@ -97,7 +97,7 @@ static int64_t clip_count(double k, int64_t n)
 /* Exponentials of the row to e, in units of exp(max); returns their sum. */
 static double row_mass(const fv_scores *r, float *e)
 {
-    return r->kernel->exps(r->s, r->n, r->max, e);
+    return r->kernel->exps(r->s, r->n, r->max, -INFINITY, e);
 }
 
 /* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
@@ -106,15 +106,10 @@ static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, 
 {
     double sum, unit = exp((double)r->max - shift_of(r));
     int64_t kept;
-    if (!r->may_spread || 3 * m < r->n || (double)r->sink > (double)r->max + 50) /* a weight of -1 must not underflow */
+    if (!r->may_spread || 3 * m < r->n)
         return softmax(r, fv_cut_list(r, cut), all);
-    if (!e) {
-        row_mass(r, fv_select_parts(r).e);
-        e = fv_select_parts(r).e;
-    }
     kept = fv_cut_spread(r, cut, e, &sum);
-    sum = denominator(r, (all < 0 ? sum : all) * unit);
-    r->kernel->scale(r->p, r->n, unit / sum, r->s);
+    r->factor = (float)(unit / denominator(r, (all < 0 ? sum : all) * unit));
     r->spread = 1;
     return kept;
 }
@@ -153,10 +148,11 @@ static int64_t apply_topp(fv_scores *r)
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static int64_t apply_threshold_rel(fv_scores *r)
 {
-    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n};
+    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n, -1};
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
-    return softmax_cut(r, cut, r->kernel->count(r->s, r->n, cut.score), e, all);
+    cut.kept = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
+    return softmax_cut(r, cut, cut.kept, e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold

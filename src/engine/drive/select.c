@@ -104,7 +104,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float
             k -= before;
             while (ties < k && small[k - 1 - ties] == small[k - 1])
                 ties++;
-            return (fv_cut){small[k - 1], ties, 0};
+            return (fv_cut){small[k - 1], ties, 0, -1};
         }
         t = middle(lo, hi, step);
         count = before + kernel->count(v, n, t);
@@ -121,7 +121,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float
             before = above;
         }
     }
-    return (fv_cut){hi, k - above, 0};
+    return (fv_cut){hi, k - above, 0, -1};
 }
 
 /* The same among at most SMALL scores. */
@@ -137,7 +137,7 @@ static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
         ties = score[i] == score[i - 1] ? ties + 1 : 1;
         sum += (double)mass[i];
     }
-    return (fv_cut){score[i], ties, 0};
+    return (fv_cut){score[i], ties, 0, -1};
 }
 
 /* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
@@ -175,9 +175,9 @@ static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need
             before_keys = above_keys;
         }
     }
-    kernel->exps(&hi, 1, max, &each);
+    kernel->exps(&hi, 1, max, -INFINITY, &each);
     ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
-    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0};
+    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0, -1};
 }
 
 /* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
@@ -213,17 +213,24 @@ int64_t fv_cut_list(fv_scores *row, fv_cut cut)
 
 int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
 {
-    int64_t above = row->kernel->count(row->s, row->n, cut.score), kept, surplus;
+    const fv_row_kernels *kernel = row->kernel;
+    int64_t above = 0, kept = cut.kept;
     float *p = row->p;
-    *sum = row->kernel->veil(row->s, e, row->n, cut.score, p, &kept);
-    surplus = kept - above - cut.ties;
-    for (int64_t j = row->n - 1; surplus > 0; j--)
+    if (e) {
+        *sum = kernel->veil(row->s, e, row->n, cut.score, p, &kept);
+    } else {
+        *sum = kernel->exps(row->s, row->n, row->max, cut.score, p);
+        kept = kernel->count(p, row->n, 0.5f * FVK_DROPPED);
+    }
+    if (kept != cut.kept)
+        above = kernel->count(row->s, row->n, cut.score);
+    for (int64_t j = row->n - 1; kept != cut.kept && kept - above > cut.ties; j--)
         if (row->s[j] == cut.score) {
             *sum -= (double)p[j];
             p[j] = FVK_DROPPED;
-            surplus--;
             kept--;
         }
+    memcpy(row->s, p, (size_t)row->n * sizeof *p);
     return kept;
 }
 
@@ -255,11 +262,13 @@ fv_cut fv_cut_count(fv_scores *row, int64_t k)
         if (above < k && above + inside >= k) {
             cut = bisect_count(x.a, inside, k - above, lo, hi, kernel, x.b, row->at);
             cut.candidates = above ? n : inside;
+            cut.kept = k;
             return cut;
         }
     }
     cut = bisect_count(row->s, n, k, row->least, row->max, kernel, x.b, row->at);
     cut.candidates = n;
+    cut.kept = k;
     return cut;
 }
 

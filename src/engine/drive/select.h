@@ -8,6 +8,7 @@
 typedef struct fv_cut {
     float score;
     int64_t ties, candidates;
+    int64_t kept; /* -1: not known */
 } fv_cut;
 
 /* The k largest, 1 <= k < n. row->max and least are set, there is no NaN and max is finite. */
@@ -20,8 +21,8 @@ fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need);
 /* The scores that a cut keeps to row->p and their places to row->at; returns their number. */
 int64_t fv_cut_list(fv_scores *row, fv_cut cut);
 
-/* All weights e of the row to row->s, FVK_DROPPED where the cut does not keep the key. Returns the number kept, *sum: the
-   sum of their e. */
+/* All exponentials exp(s - max) of the row to row->s, FVK_DROPPED where the cut does not keep the key. e: these, or NULL.
+   Returns the number kept, *sum: the sum of their exponentials. */
 int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum);
 
 /* The scratch of a row: arrays of n + FVK_SIFT_ROOM. Selection leaves e alone. */

@@ -24,7 +24,7 @@
 /* ------------------------------------------------------------------ whole rows */
 
 /* Sets max and least; returns 1 when the row is neither without mass nor spoilt by a NaN or +infinity. */
-static int find_range(fv_scores *r)
+int fv_scores_range(fv_scores *r)
 {
     int finite = r->kernel->range(r->s, r->n, &r->least, &r->max);
     for (int64_t j = 0; !finite && j < r->n; j++)
@@ -120,6 +120,11 @@ static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, 
 static int64_t apply_topk(fv_scores *r)
 {
     int64_t k = clip_count(r->arg[0], r->n);
+    fv_cut cut;
+    if (k < r->n && fv_cut_few(r, k, &cut))
+        return softmax(r, fv_cut_list(r, cut), -1);
+    if (!fv_scores_range(r))
+        return degenerate(r);
     return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : softmax(r, keep_all(r), -1);
 }
 
@@ -315,6 +320,7 @@ static int64_t apply_entmax(fv_scores *r)
 static int64_t apply_relu(fv_scores *r)
 {
     double divisor = pow((double)r->n, r->arg[0]);
+    fv_scores_range(r);
     for (int64_t j = 0; j < r->n; j++)
         r->p[j] = r->s[j] <= 0 ? 0 : (float)(r->s[j] / divisor);
     return r->n;
@@ -324,6 +330,7 @@ static int64_t apply_relu(fv_scores *r)
 static int64_t apply_sigmoid(fv_scores *r)
 {
     double bias = r->arg[1] != 0 ? -log((double)r->n) : r->arg[0];
+    fv_scores_range(r);
     for (int64_t j = 0; j < r->n; j++)
         r->p[j] = (float)(1 / (1 + exp(-(r->s[j] + bias))));
     return r->n;
@@ -332,7 +339,7 @@ static int64_t apply_sigmoid(fv_scores *r)
 /* ------------------------------------------------------------------ table */
 
 static const fv_normaliser rows[] = {
-    {"topk", "k", 1, 0, apply_topk},
+    {"topk", "k", 1, 1, apply_topk},
     {"topp", "p", 1, 0, apply_topp},
     {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel},
     {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob},
@@ -359,6 +366,7 @@ const fv_normaliser *fv_normaliser_find(const char *name)
 
 int64_t fv_normalise(const fv_normaliser *normaliser, fv_scores *row)
 {
-    int regular = find_range(row);
-    return regular || normaliser->by_key ? normaliser->apply(row) : degenerate(row);
+    if (normaliser->own_range)
+        return normaliser->apply(row);
+    return fv_scores_range(row) ? normaliser->apply(row) : degenerate(row);
 }

@@ -47,12 +47,15 @@ typedef struct fv_normaliser {
                          "relu", "sigmoid" */
     const char *arguments; /* meaning of arg[0..3], for people */
     int has_lse;
-    int by_key; /* a weight depends on its own score only */
+    int own_range; /* apply takes any row and sets max and least itself; the others get rows of finite maximum */
     fv_normalise_fn *apply;
 } fv_normaliser;
 
 const fv_normaliser *fv_normaliser_find(const char *name); /* NULL when there is none */
 const fv_normaliser *fv_normaliser_at(unsigned index);     /* NULL past the last one */
+
+/* Sets max and least; returns 1 when the maximum is finite. */
+int fv_scores_range(fv_scores *row);
 
 /* Fills in p, at, max, least, lse; returns the number of keys kept. When that is n, at is left as it was: all keys. */
 int64_t fv_normalise(const fv_normaliser *normaliser, fv_scores *row);

@@ -283,38 +283,47 @@ static void normalise(pruned *x, int i)
     x->lse[i] = r.lse;
 }
 
-/* Values of the keys that each row keeps, row by row, a stretch of keys at a time so that they are near for the next row.
-   many: most keys are kept by some row, and the next stretch is asked for meanwhile. */
+/* Adds the values of items lo..hi of row i's list to o. */
+static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
+{
+    const fv_work *w = x->work;
+    const int32_t *at = x->at + i * x->lds;
+    const float one = 1;
+    const int all = x->kept[i] == x->keys;
+    for (int64_t room = near_keys(w), j = lo; j < hi;) {
+        int n = 0;
+        for (; n < room && j + n < hi; n++)
+            x->near[n] = x->v[all ? j + n : at[j + n]];
+        w->kernel.axpy(x->s + i * x->lds + j, 0, 1, n, (const void *const *)x->near, (int)w->problem.dv, NULL,
+                       j ? &one : NULL, o, 0);
+        j += n;
+    }
+}
+
+/* Values of the keys that each row keeps, row by row. Where most keys are kept by some row (many), a stretch of keys at a time
+   so that their values are near for the next row, and the next stretch is asked for meanwhile. */
 static void weigh_rows(pruned *x, int many, float *const *o)
 {
     const fv_work *w = x->work;
-    const int dv = (int)w->problem.dv;
     const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
-    const int64_t stretch = near_keys(w);
-    const float one = 1;
+    const int64_t stretch = many ? near_keys(w) : x->keys;
     int64_t from[FVK_MAX_LANES] = {0}, asked = 0;
     for (int64_t stop = 0; stop < x->keys;) {
         stop = x->keys - stop < stretch ? x->keys : stop + stretch;
         for (int i = 0; i < x->n; i++) {
             const int32_t *at = x->at + i * x->lds;
-            const int all = x->kept[i] == x->keys;
-            int n = 0;
-            int64_t j = from[i];
-            for (; all && j < stop; j++)
-                x->near[n++] = x->v[j];
-            for (; j < x->kept[i] && at[j] < stop; j++)
-                x->near[n++] = x->v[at[j]];
+            int64_t j = x->kept[i] == x->keys ? stop : from[i];
+            for (; x->kept[i] < x->keys && j < x->kept[i] && at[j] < stop;)
+                j++;
             for (; many && asked < stop + stretch * (i + 1) / x->n && asked < x->keys; asked++)
                 ask(x->v[asked], bytes);
-            if (n)
-                w->kernel.axpy(x->s + i * x->lds + from[i], 0, 1, n, (const void *const *)x->near, dv, NULL,
-                               from[i] ? &one : NULL, o[i], 0);
+            add_values(x, i, from[i], j, o[i]);
             from[i] = j;
         }
     }
     for (int i = 0; i < x->n; i++)
         if (!x->kept[i])
-            memset(o[i], 0, (size_t)dv * sizeof(float));
+            memset(o[i], 0, (size_t)w->problem.dv * sizeof(float));
 }
 
 /* The same when all rows of a thin tile keep all keys: values are read once. */
@@ -397,7 +406,7 @@ static uint64_t weigh(pruned *x)
         weigh_thin(x, o);
     else if (x->thin || !kept || 3 * kept < x->keys * w->kernel.lanes) {
         gather(x);
-        weigh_rows(x, kept > x->keys, o);
+        weigh_rows(x, kept > x->keys && !x->thin, o);
     } else
         weigh_lanes(x, o);
     return (uint64_t)kept;

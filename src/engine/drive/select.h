@@ -14,6 +14,9 @@ typedef struct fv_cut {
 /* The k largest, 1 <= k < n. row->max and least are set, there is no NaN and max is finite. */
 fv_cut fv_cut_count(fv_scores *row, int64_t k);
 
+/* The same for few of many scores, of any row, in a single pass; sets row->max. 0 when that fails, for any reason. */
+int fv_cut_few(fv_scores *row, int64_t k, fv_cut *cut);
+
 /* The fewest largest scores whose exp(s - max) add up to need; all when rounding lets the sum of all fall short. e: the n
    exponentials, floats; all: their sum. */
 fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need);

@@ -81,9 +81,10 @@ typedef void fvk_row_softmax_fn(float *s, int64_t n, float *m, float *l, float *
 typedef fvk_edit_fn fvk_row_edit_fn;
 
 /* Passes over one row of scores, for the normalisers. */
-/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential, x <= shift + 80; returns their sum, added in
-   double. y may be x. */
-typedef double fvk_exp_fn(const float *x, int64_t n, float shift, float *y);
+#define FVK_DROPPED (-1.0f) /* in place of a weight: the pair is not kept */
+/* y[j] = exp(x[j] - shift), j < n, to 1 ulp of the difference's exponential, x <= shift + 80, and FVK_DROPPED where x[j] is
+   below lo; returns the sum of the former, added in double. y may be x. */
+typedef double fvk_exp_fn(const float *x, int64_t n, float shift, float lo, float *y);
 /* How many of n numbers exceed t; NaN does not. */
 typedef int64_t fvk_count_fn(const float *x, int64_t n, float t);
 /* Smallest and largest of n >= 1 numbers; returns 1, or 0 when some are NaN or infinite. NaN is passed over. */
@@ -98,7 +99,6 @@ typedef double fvk_mass_fn(const float *x, const float *w, int64_t n, float t, i
 typedef void fvk_scale_fn(const float *x, int64_t n, double c, float *y);
 /* y[j] = e[j] where x[j] is not below lo, else FVK_DROPPED; returns the sum, in double, of the former, and their number. y may
    be e or x. */
-#define FVK_DROPPED (-1.0f)
 typedef double fvk_veil_fn(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count);
 /* r[j] = max((x[j] - shift) slope - tau, 0) in double, slope > 0, no NaN. sum: how many r exceed 0, their sum, the sum of
    their squares. */

@@ -60,12 +60,13 @@ static int64_t some_length(void)
     return uniform() < 0.2 ? 1 + (int64_t)(4 * uniform()) : 1 + (int64_t)(LONG * uniform());
 }
 
-static double exps(const float *x, int64_t n, float shift, float *y)
+static double exps(const float *x, int64_t n, float shift, float lo, float *y)
 {
     double sum = 0;
     for (int64_t j = 0; j < n; j++) {
-        y[j] = expf(x[j] - shift);
-        sum += (double)y[j];
+        int under = x[j] < lo;
+        y[j] = under ? FVK_DROPPED : expf(x[j] - shift);
+        sum += under ? 0 : (double)y[j];
     }
     return sum;
 }
@@ -186,7 +187,7 @@ static void apply(row *r, const char *name, double a0, double a1, float sink)
     cr_assert(!x.spread || x.may_spread, "%s spreads unasked", name);
     for (int64_t j = 0; x.spread && j < r->n; j++)
         if (!(s[j] < 0)) {
-            r->p[j] = s[j];
+            r->p[j] = s[j] * x.factor;
             r->keep[j] = 1;
             m--;
         }

@@ -17,25 +17,28 @@ FV_INLINE vf row_exp(vf x, vf c)
     return v_exp2_scale(t, v_exp2_part(f), n);
 }
 
-double FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
+FV_INLINE double exp_row(const float *x, int64_t n, float shift, float lo, float *y, const int veiled)
 {
-    const vf c = v_set1(shift);
+    const vf c = v_set1(shift), low = v_set1(lo), dropped = v_set1(FVK_DROPPED);
     vd sum[V_PARTS];
     double all = 0;
     int64_t j = 0;
     for (int i = 0; i < V_PARTS; i++)
         sum[i] = v_dset1(0);
     for (; j + VL <= n; j += VL) {
-        vf e = row_exp(v_load(x + j), c);
-        v_store(y + j, e);
+        vf z = v_load(x + j), e = row_exp(z, c);
+        vm under = v_lt(z, low);
+        v_store(y + j, veiled ? v_select(under, dropped, e) : e);
+        e = veiled ? v_select(under, v_zero(), e) : e;
         FV_UNROLL
         for (int i = 0; i < V_PARTS; i++)
             sum[i] = sum[i] + v_part(e, i);
     }
     if (j < n) {
-        vf e = row_exp(v_load_n(x + j, (int)(n - j)), c);
-        v_store_n(y + j, e, (int)(n - j));
-        e = v_select(v_mask((1u << (n - j)) - 1), e, v_zero());
+        vf z = v_load_n(x + j, (int)(n - j)), e = row_exp(z, c);
+        vm under = v_lt(z, low);
+        v_store_n(y + j, v_select(under, dropped, e), (int)(n - j));
+        e = v_select(v_mask((1u << (n - j)) - 1), v_select(under, v_zero(), e), v_zero());
         for (int i = 0; i < V_PARTS; i++)
             sum[i] = sum[i] + v_part(e, i);
     }
@@ -44,19 +47,26 @@ double FVK(exp_f32)(const float *x, int64_t n, float shift, float *y)
     return all;
 }
 
-/* Each lane counts in a float, exact up to 2^24; blocks of 2^20 vectors keep far below. Two chains of additions. */
+double FVK(exp_f32)(const float *x, int64_t n, float shift, float lo, float *y)
+{
+    return lo == -INFINITY ? exp_row(x, n, shift, lo, y, 0) : exp_row(x, n, shift, lo, y, 1);
+}
+
+/* Each lane counts in a float, exact up to 2^24; blocks of 2^20 vectors keep far below. Four chains of additions. */
 int64_t FVK(count_f32)(const float *x, int64_t n, float t)
 {
     const vf limit = v_set1(t), one = v_set1(1.0f);
     int64_t count = 0, j = 0;
     while (j < n) {
         int64_t stop = n - j > (int64_t)VL << 20 ? j + ((int64_t)VL << 20) : n;
-        vf a = v_zero(), b = v_zero();
-        for (; j + 2 * VL <= stop; j += 2 * VL) {
-            a = v_add(a, v_select(v_lt(limit, v_load(x + j)), one, v_zero()));
-            b = v_add(b, v_select(v_lt(limit, v_load(x + j + VL)), one, v_zero()));
-        }
-        count += (int64_t)v_sum(a) + (int64_t)v_sum(b);
+        vf a[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        for (; j + 4 * VL <= stop; j += 4 * VL)
+            FV_UNROLL
+            for (int i = 0; i < 4; i++)
+                a[i] = v_add(a[i], v_select(v_lt(limit, v_load(x + j + i * VL)), one, v_zero()));
+        for (; j + VL <= stop; j += VL)
+            a[0] = v_add(a[0], v_select(v_lt(limit, v_load(x + j)), one, v_zero()));
+        count += (int64_t)v_sum(v_add(v_add(a[0], a[1]), v_add(a[2], a[3])));
         for (; j < stop; j++)
             count += x[j] > t;
     }

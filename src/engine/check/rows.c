@@ -203,7 +203,7 @@ static void expect_sum(fv_case *c, const char *name, double got, double want, do
 
 static void call_exp(fv_case *c)
 {
-    c->result = ((fvk_exp_fn *)c->fn)(c->s, c->nk, c->shift, c->p);
+    c->result = ((fvk_exp_fn *)c->fn)(c->s, c->nk, c->shift, c->scale, c->p);
 }
 
 /* In place, or from one array to another. */
@@ -213,20 +213,21 @@ void fv_case_exp(fv_case *c)
     double sum = 0;
     c->nk = fv_draw_once_in(c, 4) ? fv_draw_int(c, 1, 3000) : fv_draw_keys(c);
     c->shift = (float)fv_draw_real(c, -20, 20);
+    c->scale = fv_draw_once_in(c, 2) ? -INFINITY : (float)fv_draw_score(c);
     c->s = fv_case_floats(c, "x", (size_t)c->nk);
     c->p = fv_draw_once_in(c, 2) ? c->s : fv_case_floats(c, "y", (size_t)c->nk);
     for (int j = 0; j < c->nk; j++) {
         c->s[j] = (float)(c->clean || !fv_draw_once_in(c, 100) ? fmin(fv_draw_score(c), 60) : fv_draw_poison(c));
         if (c->s[j] == INFINITY)
             c->s[j] = NAN;
-        want[j] = fv_ref_exp((double)c->s[j], (double)c->shift);
+        want[j] = c->s[j] < c->scale ? (fv_want){(double)FVK_DROPPED, FV_EXACT} : fv_ref_exp((double)c->s[j], (double)c->shift);
     }
     c->call = call_exp;
     if (!fv_case_run(c))
         return;
     for (int j = 0; j < c->nk; j++) {
         fv_case_expect(c, "y", j, -1, c->p[j], want[j]);
-        sum += (double)c->p[j];
+        sum += c->p[j] == FVK_DROPPED ? 0 : (double)c->p[j];
     }
     expect_sum(c, "sum", c->result, sum, sum);
 }

@@ -24,7 +24,7 @@
 /* ------------------------------------------------------------------ whole rows */
 
 /* Sets max and least; returns 1 when the row is neither without mass nor spoilt by a NaN or +infinity. */
-static int find_range(fv_scores *r)
+int fv_scores_range(fv_scores *r)
 {
     int finite = r->kernel->range(r->s, r->n, &r->least, &r->max);
     for (int64_t j = 0; !finite && j < r->n; j++)
@@ -83,7 +83,7 @@ static double denominator(fv_scores *r, double mass)
    exp(max) (all >= 0). */
 static int64_t softmax(fv_scores *r, int64_t m, double all)
 {
-    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, r->p);
+    double shift = shift_of(r), kept = r->kernel->exps(r->p, m, (float)shift, -INFINITY, r->p);
     double sum = denominator(r, all < 0 ? kept : all * exp((double)r->max - shift));
     r->kernel->scale(r->p, m, 1 / sum, r->p);
     return m;
@@ -97,7 +97,7 @@ static int64_t clip_count(double k, int64_t n)
 /* Exponentials of the row to e, in units of exp(max); returns their sum. */
 static double row_mass(const fv_scores *r, float *e)
 {
-    return r->kernel->exps(r->s, r->n, r->max, e);
+    return r->kernel->exps(r->s, r->n, r->max, -INFINITY, e);
 }
 
 /* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
@@ -106,15 +106,10 @@ static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, 
 {
     double sum, unit = exp((double)r->max - shift_of(r));
     int64_t kept;
-    if (!r->may_spread || 3 * m < r->n || (double)r->sink > (double)r->max + 50) /* a weight of -1 must not underflow */
+    if (!r->may_spread || 3 * m < r->n)
         return softmax(r, fv_cut_list(r, cut), all);
-    if (!e) {
-        row_mass(r, fv_select_parts(r).e);
-        e = fv_select_parts(r).e;
-    }
     kept = fv_cut_spread(r, cut, e, &sum);
-    sum = denominator(r, (all < 0 ? sum : all) * unit);
-    r->kernel->scale(r->p, r->n, unit / sum, r->s);
+    r->factor = (float)(unit / denominator(r, (all < 0 ? sum : all) * unit));
     r->spread = 1;
     return kept;
 }
@@ -125,6 +120,11 @@ static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, 
 static int64_t apply_topk(fv_scores *r)
 {
     int64_t k = clip_count(r->arg[0], r->n);
+    fv_cut cut;
+    if (k < r->n && fv_cut_few(r, k, &cut))
+        return softmax(r, fv_cut_list(r, cut), -1);
+    if (!fv_scores_range(r))
+        return degenerate(r);
     return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : softmax(r, keep_all(r), -1);
 }
 
@@ -153,10 +153,11 @@ static int64_t apply_topp(fv_scores *r)
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static int64_t apply_threshold_rel(fv_scores *r)
 {
-    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n};
+    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n, -1};
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
-    return softmax_cut(r, cut, r->kernel->count(r->s, r->n, cut.score), e, all);
+    cut.kept = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
+    return softmax_cut(r, cut, cut.kept, e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
@@ -319,6 +320,7 @@ static int64_t apply_entmax(fv_scores *r)
 static int64_t apply_relu(fv_scores *r)
 {
     double divisor = pow((double)r->n, r->arg[0]);
+    fv_scores_range(r);
     for (int64_t j = 0; j < r->n; j++)
         r->p[j] = r->s[j] <= 0 ? 0 : (float)(r->s[j] / divisor);
     return r->n;
@@ -328,6 +330,7 @@ static int64_t apply_relu(fv_scores *r)
 static int64_t apply_sigmoid(fv_scores *r)
 {
     double bias = r->arg[1] != 0 ? -log((double)r->n) : r->arg[0];
+    fv_scores_range(r);
     for (int64_t j = 0; j < r->n; j++)
         r->p[j] = (float)(1 / (1 + exp(-(r->s[j] + bias))));
     return r->n;
@@ -336,7 +339,7 @@ static int64_t apply_sigmoid(fv_scores *r)
 /* ------------------------------------------------------------------ table */
 
 static const fv_normaliser rows[] = {
-    {"topk", "k", 1, 0, apply_topk},
+    {"topk", "k", 1, 1, apply_topk},
     {"topp", "p", 1, 0, apply_topp},
     {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel},
     {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob},
@@ -363,6 +366,7 @@ const fv_normaliser *fv_normaliser_find(const char *name)
 
 int64_t fv_normalise(const fv_normaliser *normaliser, fv_scores *row)
 {
-    int regular = find_range(row);
-    return regular || normaliser->by_key ? normaliser->apply(row) : degenerate(row);
+    if (normaliser->own_range)
+        return normaliser->apply(row);
+    return fv_scores_range(row) ? normaliser->apply(row) : degenerate(row);
 }

@@ -24,7 +24,7 @@ size_t fv_normalise_scratch(int64_t n);
 /* One row: n visible, edited scores in natural units (n >= 1), ascending key order. sink is the sink logit or -INFINITY.
    arg: see each row of the table. The answer is a list of the keys kept, those whose value row can enter the output: places
    at[0..m) in s, ascending, and weights p[0..m); both have room for n + FVK_SIFT_ROOM. Or, where may_spread is set and so is
-   `spread` then, the weights of all keys in s, FVK_DROPPED for those not kept. */
+   `spread` then, numbers for all keys in s, weights when multiplied by factor, FVK_DROPPED for those not kept. */
 typedef struct fv_scores {
     float *s; /* contents lost */
     int64_t n;
@@ -36,6 +36,7 @@ typedef struct fv_scores {
     float *p;
     int32_t *at;
     float max, least; /* of s; max is NaN when s holds NaN */
+    float factor;
     float lse;        /* of rows with lse; includes the sink */
 } fv_scores;
 
@@ -46,12 +47,15 @@ typedef struct fv_normaliser {
                          "relu", "sigmoid" */
     const char *arguments; /* meaning of arg[0..3], for people */
     int has_lse;
-    int by_key; /* a weight depends on its own score only */
+    int own_range; /* apply takes any row and sets max and least itself; the others get rows of finite maximum */
     fv_normalise_fn *apply;
 } fv_normaliser;
 
 const fv_normaliser *fv_normaliser_find(const char *name); /* NULL when there is none */
 const fv_normaliser *fv_normaliser_at(unsigned index);     /* NULL past the last one */
+
+/* Sets max and least; returns 1 when the maximum is finite. */
+int fv_scores_range(fv_scores *row);
 
 /* Fills in p, at, max, least, lse; returns the number of keys kept. When that is n, at is left as it was: all keys. */
 int64_t fv_normalise(const fv_normaliser *normaliser, fv_scores *row);

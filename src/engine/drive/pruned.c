@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* NEAR: bytes of values that stay close while the rows of a tile use them. */
-enum { ROWS = FVK_MAX_ROWS, NEAR = 128 << 10, NEAR_KEYS = 4096 };
+enum { ROWS = FVK_MAX_ROWS, NEAR = 128 << 10, NEAR_KEYS = 4096, FEW = 32 };
 
 typedef struct pruned {
     const fv_work *work;
@@ -35,6 +35,7 @@ typedef struct pruned {
     int32_t *at;         /* at[row][lds]: which of the tile's keys, ascending; not there for rows that keep all of them */
     int64_t kept[FVK_MAX_LANES];
     uint32_t spread;     /* rows with a weight per key of the tile instead, FVK_DROPPED for those not kept */
+    float factor[FVK_MAX_LANES]; /* of all weights of a row that is spread; else 1 */
     float *row, *p;      /* one row: visible scores, weights */
     int32_t *list;
     void *normalise;
@@ -235,6 +236,12 @@ static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t firs
         s[j] = FVK_DROPPED;
 }
 
+static void ask(const void *row, size_t bytes)
+{
+    for (size_t c = 0; c < bytes; c += 64)
+        __builtin_prefetch((const char *)row + c, 0, 2);
+}
+
 /* Row i: visible scores to weights. */
 static void normalise(pruned *x, int i)
 {
@@ -266,49 +273,57 @@ static void normalise(pruned *x, int i)
     else {
         memcpy(s, x->p, (size_t)m * sizeof *s);
         place_list(x, i, m, n, first, gaps);
+        /* few values of many: random places, asked for while the next row is normalised */
+        for (int64_t j = 0; !x->thin && m < n / FEW && j < m; j++)
+            ask(x->v[x->at[i * x->lds + j]], (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype));
     }
+    x->factor[i] = r.spread ? r.factor : 1;
     x->kept[i] = m;
     x->top[i] = r.max;
     x->lse[i] = r.lse;
 }
 
-static void ask(const void *row, size_t bytes)
-{
-    for (size_t c = 0; c < bytes; c += 64)
-        __builtin_prefetch((const char *)row + c, 0, 2);
-}
-
-/* Values of the keys that each row keeps, row by row, a stretch of keys at a time so that they are near for the next row. */
-static void weigh_rows(pruned *x, float *const *o)
+/* Adds the values of items lo..hi of row i's list to o. */
+static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
 {
     const fv_work *w = x->work;
-    const int dv = (int)w->problem.dv;
-    const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
-    const int64_t stretch = near_keys(w);
+    const int32_t *at = x->at + i * x->lds;
     const float one = 1;
-    int64_t from[FVK_MAX_LANES] = {0};
+    const int all = x->kept[i] == x->keys;
+    for (int64_t room = near_keys(w), j = lo; j < hi;) {
+        int n = 0;
+        for (; n < room && j + n < hi; n++)
+            x->near[n] = x->v[all ? j + n : at[j + n]];
+        w->kernel.axpy(x->s + i * x->lds + j, 0, 1, n, (const void *const *)x->near, (int)w->problem.dv, NULL,
+                       j ? &one : NULL, o, 0);
+        j += n;
+    }
+}
+
+/* Values of the keys that each row keeps, row by row. Where most keys are kept by some row (many), a stretch of keys at a time
+   so that their values are near for the next row, and the next stretch is asked for meanwhile. */
+static void weigh_rows(pruned *x, int many, float *const *o)
+{
+    const fv_work *w = x->work;
+    const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
+    const int64_t stretch = many ? near_keys(w) : x->keys;
+    int64_t from[FVK_MAX_LANES] = {0}, asked = 0;
     for (int64_t stop = 0; stop < x->keys;) {
         stop = x->keys - stop < stretch ? x->keys : stop + stretch;
         for (int i = 0; i < x->n; i++) {
             const int32_t *at = x->at + i * x->lds;
-            const int all = x->kept[i] == x->keys;
-            int n = 0;
-            int64_t j = from[i];
-            for (; all && j < stop; j++)
-                x->near[n++] = x->v[j];
-            for (; j < x->kept[i] && at[j] < stop; j++)
-                x->near[n++] = x->v[at[j]];
-            for (int64_t ahead = j; !all && ahead < 2 * j - from[i] && ahead < x->kept[i]; ahead++)
-                ask(x->v[at[ahead]], bytes); /* as many of the next stretch */
-            if (n)
-                w->kernel.axpy(x->s + i * x->lds + from[i], 0, 1, n, (const void *const *)x->near, dv, NULL,
-                               from[i] ? &one : NULL, o[i], 0);
+            int64_t j = x->kept[i] == x->keys ? stop : from[i];
+            for (; x->kept[i] < x->keys && j < x->kept[i] && at[j] < stop;)
+                j++;
+            for (; many && asked < stop + stretch * (i + 1) / x->n && asked < x->keys; asked++)
+                ask(x->v[asked], bytes);
+            add_values(x, i, from[i], j, o[i]);
             from[i] = j;
         }
     }
     for (int i = 0; i < x->n; i++)
         if (!x->kept[i])
-            memset(o[i], 0, (size_t)dv * sizeof(float));
+            memset(o[i], 0, (size_t)w->problem.dv * sizeof(float));
 }
 
 /* The same when all rows of a thin tile keep all keys: values are read once. */
@@ -362,15 +377,19 @@ static void weigh_lanes(pruned *x, float *const *o)
             w->kernel.kept(x->pack, n, x->rows);
         w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every ? NULL : x->rows, at ? ones : NULL, x->ot);
     }
-    w->kernel.store(x->ot, dv, ones, o, x->n);
+    w->kernel.store(x->ot, dv, x->factor, o, x->n);
 }
 
 /* Rows that were spread, as lists again. */
 static void gather(pruned *x)
 {
+    const fv_row_kernels *kernel = &x->work->kernel.row;
     for (int i = 0; i < x->n; i++)
-        if (x->spread >> i & 1)
-            x->work->kernel.row.sift(x->s + i * x->lds, x->keys, 0, INFINITY, x->s + i * x->lds, x->at + i * x->lds);
+        if (x->spread >> i & 1) {
+            float *s = x->s + i * x->lds;
+            kernel->sift(s, x->keys, 0, INFINITY, s, x->at + i * x->lds);
+            kernel->scale(s, x->kept[i], (double)x->factor[i], s);
+        }
     x->spread = 0;
 }
 
@@ -387,7 +406,7 @@ static uint64_t weigh(pruned *x)
         weigh_thin(x, o);
     else if (x->thin || !kept || 3 * kept < x->keys * w->kernel.lanes) {
         gather(x);
-        weigh_rows(x, o);
+        weigh_rows(x, kept > x->keys && !x->thin, o);
     } else
         weigh_lanes(x, o);
     return (uint64_t)kept;
@@ -450,6 +469,8 @@ void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int
     x.n = fv_work_places(work, &x.task, x.task.unit, work->kernel.lanes, x.place, &key_class);
     x.thin = x.n <= ROWS && work->kernel.lanes > 2 * x.n;
     x.spread = 0;
+    for (int i = 0; i < FVK_MAX_LANES; i++)
+        x.factor[i] = 1;
     find_keys(&x);
     x.lds = (x.keys + 15) & ~(int64_t)15;
     take_queries(&x);

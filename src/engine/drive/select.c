@@ -89,10 +89,11 @@ static void sort_small(float *v, float *e, int64_t n)
     }
 }
 
-/* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed; it lies in lo..hi. What is
-   inside the bracket moves to `w` whenever that shortens the passes. w and at: room for n / 4 + FVK_SIFT_ROOM. */
-static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float hi, const fv_row_kernels *kernel, float *w,
-                     int32_t *at)
+/* The k largest of n, 1 <= k <= n, no NaN: the smallest float that fewer than k scores exceed; it lies in lo..hi. With some
+   slack: a float below which lie all but k to k + slack scores. What is inside the bracket moves to `w` whenever that
+   shortens the passes. w and at: room for n / 4 + FVK_SIFT_ROOM. */
+static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, float lo, float hi,
+                           const fv_row_kernels *kernel, float *w, int32_t *at)
 {
     int64_t before = 0, above = 0, reach = n; /* dropped as too large; exceeding hi; not below lo */
     for (int step = 0; order_of(lo) < order_of(hi); step++) {
@@ -104,7 +105,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float
             k -= before;
             while (ties < k && small[k - 1 - ties] == small[k - 1])
                 ties++;
-            return (fv_cut){small[k - 1], ties, 0};
+            return (fv_cut){small[k - 1], ties, 0, -1};
         }
         t = middle(lo, hi, step);
         count = before + kernel->count(v, n, t);
@@ -114,6 +115,8 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float
         } else {
             lo = at_order(order_of(t) + 1);
             reach = count;
+            if (reach <= k + slack && slack)
+                return (fv_cut){lo, reach, 0, -1};
         }
         if (reach - above <= n / 4) {
             n = kernel->sift(v, n, lo, hi, w, at);
@@ -121,7 +124,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, float lo, float
             before = above;
         }
     }
-    return (fv_cut){hi, k - above, 0};
+    return (fv_cut){hi, k - above, 0, -1};
 }
 
 /* The same among at most SMALL scores. */
@@ -137,7 +140,7 @@ static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
         ties = score[i] == score[i - 1] ? ties + 1 : 1;
         sum += (double)mass[i];
     }
-    return (fv_cut){score[i], ties, 0};
+    return (fv_cut){score[i], ties, 0, -1};
 }
 
 /* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
@@ -175,9 +178,9 @@ static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need
             before_keys = above_keys;
         }
     }
-    kernel->exps(&hi, 1, max, &each);
+    kernel->exps(&hi, 1, max, -INFINITY, &each);
     ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
-    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0};
+    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0, -1};
 }
 
 /* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
@@ -213,17 +216,24 @@ int64_t fv_cut_list(fv_scores *row, fv_cut cut)
 
 int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
 {
-    int64_t above = row->kernel->count(row->s, row->n, cut.score), kept, surplus;
+    const fv_row_kernels *kernel = row->kernel;
+    int64_t above = 0, kept = cut.kept;
     float *p = row->p;
-    *sum = row->kernel->veil(row->s, e, row->n, cut.score, p, &kept);
-    surplus = kept - above - cut.ties;
-    for (int64_t j = row->n - 1; surplus > 0; j--)
+    if (e) {
+        *sum = kernel->veil(row->s, e, row->n, cut.score, p, &kept);
+    } else {
+        *sum = kernel->exps(row->s, row->n, row->max, cut.score, p);
+        kept = kernel->count(p, row->n, 0.5f * FVK_DROPPED);
+    }
+    if (kept != cut.kept)
+        above = kernel->count(row->s, row->n, cut.score);
+    for (int64_t j = row->n - 1; kept != cut.kept && kept - above > cut.ties; j--)
         if (row->s[j] == cut.score) {
             *sum -= (double)p[j];
             p[j] = FVK_DROPPED;
-            surplus--;
             kept--;
         }
+    memcpy(row->s, p, (size_t)row->n * sizeof *p);
     return kept;
 }
 
@@ -235,9 +245,29 @@ static void bracket(const fv_scores *row, int64_t k, int64_t m, float *lo, float
     *lo = row->least;
     *hi = row->max;
     if (rank + far < (double)m)
-        *lo = bisect_count(x.a, m, (int64_t)(rank + far), row->least, row->max, row->kernel, x.b, x.at).score;
-    if (rank - far >= 1)
-        *hi = bisect_count(x.a, m, (int64_t)(rank - far), row->least, row->max, row->kernel, x.b, x.at).score;
+        *lo = bisect_count(x.a, m, (int64_t)(rank + far), m / 64, row->least, row->max, row->kernel, x.b, x.at).score;
+    if (rank - far >= 1 && 8 * k > row->n)
+        *hi = bisect_count(x.a, m, (int64_t)(rank - far), 0, row->least, row->max, row->kernel, x.b, x.at).score;
+}
+
+int fv_cut_few(fv_scores *row, int64_t k, fv_cut *cut)
+{
+    const fv_row_kernels *kernel = row->kernel;
+    const fv_select_scratch x = fv_select_parts(row);
+    const int64_t n = row->n, m = fv_select_sample(row->s, n, x.a);
+    int64_t inside;
+    float lo, hi;
+    if (!m || k > n / 8 || !kernel->range(x.a, m, &row->least, &row->max))
+        return 0;
+    bracket(row, k, m, &lo, &hi);
+    inside = kernel->sift(row->s, n, lo, INFINITY, x.a, x.at);
+    /* a NaN or an infinity passes the sift */
+    if (inside < k || !kernel->range(x.a, inside, &row->least, &row->max))
+        return 0;
+    *cut = bisect_count(x.a, inside, k, 0, lo, row->max, kernel, x.b, row->at);
+    cut->candidates = inside;
+    cut->kept = k;
+    return 1;
 }
 
 fv_cut fv_cut_count(fv_scores *row, int64_t k)
@@ -253,13 +283,15 @@ fv_cut fv_cut_count(fv_scores *row, int64_t k)
         above = hi < row->max ? kernel->count(row->s, n, hi) : 0;
         inside = kernel->sift(row->s, n, lo, hi < row->max ? hi : INFINITY, x.a, x.at);
         if (above < k && above + inside >= k) {
-            cut = bisect_count(x.a, inside, k - above, lo, hi, kernel, x.b, row->at);
+            cut = bisect_count(x.a, inside, k - above, 0, lo, hi, kernel, x.b, row->at);
             cut.candidates = above ? n : inside;
+            cut.kept = k;
             return cut;
         }
     }
-    cut = bisect_count(row->s, n, k, row->least, row->max, kernel, x.b, row->at);
+    cut = bisect_count(row->s, n, k, 0, row->least, row->max, kernel, x.b, row->at);
     cut.candidates = n;
+    cut.kept = k;
     return cut;
 }
 

@@ -8,10 +8,14 @@
 typedef struct fv_cut {
     float score;
     int64_t ties, candidates;
+    int64_t kept; /* -1: not known */
 } fv_cut;
 
 /* The k largest, 1 <= k < n. row->max and least are set, there is no NaN and max is finite. */
 fv_cut fv_cut_count(fv_scores *row, int64_t k);
+
+/* The same for few of many scores, of any row, in a single pass; sets row->max. 0 when that fails, for any reason. */
+int fv_cut_few(fv_scores *row, int64_t k, fv_cut *cut);
 
 /* The fewest largest scores whose exp(s - max) add up to need; all when rounding lets the sum of all fall short. e: the n
    exponentials, floats; all: their sum. */
@@ -20,8 +24,8 @@ fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need);
 /* The scores that a cut keeps to row->p and their places to row->at; returns their number. */
 int64_t fv_cut_list(fv_scores *row, fv_cut cut);
 
-/* All weights e of the row to row->s, FVK_DROPPED where the cut does not keep the key. Returns the number kept, *sum: the
-   sum of their e. */
+/* All exponentials exp(s - max) of the row to row->s, FVK_DROPPED where the cut does not keep the key. e: these, or NULL.
+   Returns the number kept, *sum: the sum of their exponentials. */
 int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum);
 
 /* The scratch of a row: arrays of n + FVK_SIFT_ROOM. Selection leaves e alone. */

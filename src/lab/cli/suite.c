@@ -339,7 +339,8 @@ static void remarks(const suite_session *s)
              table_rows(s->t), n[SUITE_MET], n[SUITE_NEAR], cli_real(s->c, "--tolerance"),
              n[SUITE_UNMET], n[SUITE_SHORT], n[SUITE_REGRESSED], n[SUITE_SKIPPED]);
     table_remark(s->t, line);
-    snprintf(line, sizeof line, "Buffers: %s on huge pages while the largest row ran.",
+    snprintf(line, sizeof line, "Tuning: %.200s. Buffers: %s on huge pages while the largest row ran.",
+             fovea_context_tuning_source(s->context),
              s->huge < 0            ? "unknown whether"
              : s->huge < PAGES_HUGE ? "nothing"
                                     : quantity_bytes(s->huge).text);

@@ -2,6 +2,7 @@
 #include "cli/suite.h"
 
 #include "cli/progress.h"
+#include "eval/clock.h"
 #include "eval/figure.h"
 #include "eval/suite.h"
 #include "io/atomic.h"
@@ -37,6 +38,9 @@ static const table_column columns[] = {
 
 /* A row may take so long; three rounds always run. */
 static const double row_seconds = 2.5;
+/* Nothing is measured again after so long. */
+static const double suite_seconds = 170;
+enum { PASSES = 4 };
 
 typedef struct outcome {
     int chosen; /* by --only */
@@ -234,7 +238,7 @@ static int measure_row(suite_session *s, size_t n, const figure_options *options
     return EXIT_DONE;
 }
 
-/* Every row; then once more, when other minutes have come, those that fail or were disturbed. */
+/* Every row; then again, when other minutes have come, those that fail or were disturbed, while there is time. */
 static int measure_rows(suite_session *s)
 {
     const figure_options options = {
@@ -246,11 +250,14 @@ static int measure_rows(suite_session *s)
     };
     progress bar = progress_start(s->c);
     int code = EXIT_DONE;
-    for (int again = 0; again < 2; again++) {
+    const uint64_t start = clock_ns();
+    for (int pass = 0; pass < PASSES; pass++) {
         for (size_t n = 0; n < s->rows.count && code == EXIT_DONE; n++) {
             const outcome *of = &s->of[n];
-            if (again ? !of->chosen || (!fails(of) && of->f.unsteady <= FIGURE_UNSTEADY)
-                      : !is_chosen(s->c, s->rows.row[n].name))
+            const int wanted = pass == 0
+                                   ? is_chosen(s->c, s->rows.row[n].name)
+                                   : of->chosen && (fails(of) || of->f.unsteady > FIGURE_UNSTEADY);
+            if (!wanted || (pass > 0 && (double)(clock_ns() - start) > suite_seconds * 1e9))
                 continue;
             progress_show(&bar, s->rows.row[n].name, (double)n / (double)s->rows.count);
             code = measure_row(s, n, &options);
@@ -339,14 +346,15 @@ static void remarks(const suite_session *s)
              table_rows(s->t), n[SUITE_MET], n[SUITE_NEAR], cli_real(s->c, "--tolerance"),
              n[SUITE_UNMET], n[SUITE_SHORT], n[SUITE_REGRESSED], n[SUITE_SKIPPED]);
     table_remark(s->t, line);
-    snprintf(line, sizeof line, "Tuning: %.200s. Buffers: %s on huge pages while the largest row ran.",
+    snprintf(line, sizeof line,
+             "Tuning: %.200s. Buffers: %s on huge pages while the largest row ran.",
              fovea_context_tuning_source(s->context),
              s->huge < 0            ? "unknown whether"
              : s->huge < PAGES_HUGE ? "nothing"
                                     : quantity_bytes(s->huge).text);
     table_remark(s->t, line);
     table_remark(s->t, "Best of the rounds of each row, its limit measured between them; rows that "
-                       "fail or are unsteady are measured twice.");
+                       "fail or are unsteady are measured up to four times.");
     table_remark(s->t, "limit: GFLOP/s (fma, bf16), GB/s (read), or the time of what the row is "
                        "compared with. What rows and figures are: limits.tsv.");
 }
@@ -365,8 +373,7 @@ static int load_tables(suite_session *s)
         return cli_fail(s->c, code, "%s", why);
     s->of = calloc(s->rows.count, sizeof *s->of);
     s->t = table_create(columns, sizeof columns / sizeof *columns);
-    return s->of && s->t ? check_only(s)
-                             : cli_fail(s->c, EXIT_RESOURCE, "no memory for a table");
+    return s->of && s->t ? check_only(s) : cli_fail(s->c, EXIT_RESOURCE, "no memory for a table");
 }
 
 static int run_session(suite_session *s)

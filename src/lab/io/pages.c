@@ -23,11 +23,11 @@ void *pages_get_aligned(size_t bytes, size_t alignment)
     size_t room = bytes ? bytes : 1;
     void *block = NULL;
     alignment = alignment < 64 ? 64 : alignment;
+    if (bytes > PTRDIFF_MAX - PAGES_HUGE) /* no object is so large */
+        return NULL;
     if (huge) {
         alignment = alignment < PAGES_HUGE ? PAGES_HUGE : alignment;
         /* whole pages: advice covers nothing that belongs to a neighbour */
-        if (bytes > SIZE_MAX - (PAGES_HUGE - 1))
-            return NULL;
         room = (bytes + PAGES_HUGE - 1) / PAGES_HUGE * PAGES_HUGE;
     }
     if (posix_memalign(&block, alignment, room))

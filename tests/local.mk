@@ -2,7 +2,7 @@
 #   tests/NAME.unit   Criterion programs, made from tests/NAME.c; they link the engine's insides and the tool's rooms
 #   tests/NAME        plain programs (PLAIN_TESTS): no library, so they run under emulators and every sanitizer
 #   tests/check-NAME  scripts about the tree, the library and the installed files
-#   tests/errors, tests/compare, tests/limits, tests/check-kit  scripts that drive the tool
+#   tests/errors, tests/compare, tests/limits, tests/tune, tests/check-kit  scripts that drive the tool
 
 TEST_EXTENSIONS = .unit
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -184,7 +184,7 @@ TREE_TESTS = tests/check-layering tests/check-sources tests/check-symbols tests/
 	tests/check-embed tests/check-guards tests/check-spills tests/check-peers
 TOOL_TESTS =
 if BUILD_TOOL
-TOOL_TESTS += tests/errors tests/compare tests/limits tests/check-kit
+TOOL_TESTS += tests/errors tests/compare tests/limits tests/tune tests/check-kit
 endif
 
 check_PROGRAMS += $(PLAIN_TESTS) $(UNIT_TESTS)
@@ -192,8 +192,8 @@ TESTS += $(PLAIN_TESTS) $(UNIT_TESTS) $(TREE_TESTS) $(TOOL_TESTS)
 
 EXTRA_DIST += $(TEST_FILES) tests/tap.sh tests/run-plain.sh tests/run-criterion.sh \
 	tests/check-layering tests/check-sources tests/check-symbols tests/check-isa-leak tests/check-header tests/check-embed \
-	tests/check-guards tests/guards.txt tests/check-spills tests/errors tests/compare tests/limits tests/check-kit
-	tests/check-guards tests/guards.txt tests/check-spills tests/check-peers tests/errors tests/compare tests/check-kit
+	tests/check-guards tests/guards.txt tests/check-spills tests/check-peers tests/errors tests/compare tests/limits tests/tune \
+	tests/check-kit
 
 # The part that sanitized builds run (fast), and the part that emulators and TSan run (plain).
 check-fast:

@@ -539,8 +539,8 @@ Test(tuning, small_work_stays_on_the_calling_thread)
 
 Test(tuning, noise)
 {
-    double still[9] = {0}, loud[9] = {-0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8};
-    cr_assert(tuner_noise(still, 9, 0) == 0.01);
-    cr_assert(tuner_noise(still, 9, -0.2) == 0.2);
-    cr_assert_float_eq(tuner_noise(loud, 9, 0), 2 * 0.4 / 3, 1e-12);
+    cr_assert(tuner_noise(0, 0, 0) == 0.01);
+    cr_assert(tuner_noise(-0.2, 0.1, 0) == 0.2);
+    cr_assert(tuner_noise(0.02, -0.3, 0.1) == 0.3);
+    cr_assert(tuner_noise(0.02, 0.1, -0.4) == 0.4);
 }

@@ -25,6 +25,8 @@ LAB_SOURCES = \
 	src/lab/cli/run.c \
 	src/lab/cli/source.c \
 	src/lab/cli/source.h \
+	src/lab/cli/speed.c \
+	src/lab/cli/speed.h \
 	src/lab/cli/suite.c \
 	src/lab/cli/suite.h \
 	src/lab/cli/tensors.c \

@@ -2,8 +2,11 @@
    and for a given shape what would run and why. */
 #include "cli/cli.h"
 #include "cli/picture.h"
+#include "cli/speed.h"
 #include "cli/tensors.h"
 #include "eval/shapes.h"
+#include "report/quantity.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +17,8 @@ static const cli_option explain_options[] = {
     {"--dtype", "f32|bf16|f16", 'c', 0, 0, NULL,
      "element type for --shape; default f32, or the named shape's"},
     {"--causal", NULL, 'f', 0, 0, NULL, "causal problem, for --shape and the picture"},
+    {"--measure", NULL, 'f', 0, 0, NULL,
+     "with --shape: time it on synthetic data, beside the prediction and the machine's limit"},
     {"--size", "N", 'i', 1, PICTURE_MOST, NULL,
      "tokens of the picture; default: what suits the variant"},
     {"--ascii", NULL, 'f', 0, 0, NULL, "draw with ASCII; the default when the locale is not UTF-8"},
@@ -32,6 +37,7 @@ typedef struct story {
     fovea_plan *plan; /* with --shape */
     fovea_problem problem;
     fovea_cost cost;
+    speed speed;
     char shape[200];
 } story;
 
@@ -141,6 +147,8 @@ static int make_plan(story *s)
     const char *text = cli_text(s->c, "--shape");
     fovea_error err = {0};
     shape x = {0};
+    if (text == NULL && cli_flag(s->c, "--measure"))
+        return cli_fail(s->c, EXIT_USAGE, "--measure without --shape; give --shape b,hq,hkv,lq,lk,d[,dv] or a named shape");
     if (text == NULL)
         return EXIT_DONE;
     int code = read_shape(s, text, &x);
@@ -160,7 +168,10 @@ static int make_plan(story *s)
     if (fovea_plan_create(s->context, p, s->recipe, &s->plan, &err) != FOVEA_OK ||
         fovea_plan_cost(s->plan, &s->cost, &err) != FOVEA_OK)
         return cli_fail_error(s->c, &err);
-    return EXIT_DONE;
+    s->speed = speed_predict(s->plan);
+    if (cli_flag(s->c, "--measure"))
+        code = speed_measure(s->c, s->context, p, s->plan, &s->cost, &s->speed);
+    return code;
 }
 
 /* ---------------------------------------------------------------- for people */
@@ -256,6 +267,21 @@ static void print_picture(const story *s)
     print_lines(text);
 }
 
+static void print_speed(const story *s)
+{
+    const speed *x = &s->speed;
+    printf("  predicted %s%s", quantity_time(x->predicted_ns, cli_unicode()).text, x->limit ? "" : "\n");
+    if (x->limit == NULL)
+        return;
+    printf(", %s of the limit by %s; measured %s, %s of it\n", quantity_percent(x->predicted_percent / 100).text,
+           x->limit, quantity_time(x->measured_ns, cli_unicode()).text, quantity_percent(x->measured_percent / 100).text);
+    printf("  limits measured meanwhile: fma %s GFLOP/s, read %s GB/s over a block of this size",
+           quantity_amount(x->fma).text, quantity_amount(x->read).text);
+    if (x->bf16 > 0)
+        printf(", bf16 dot %s GFLOP/s", quantity_amount(x->bf16).text);
+    puts("");
+}
+
 static void print_plan(const story *s)
 {
     if (s->plan == NULL)
@@ -270,6 +296,7 @@ static void print_plan(const story *s)
            "written at least\n",
            s->cost.visible_pairs, s->cost.dense_pairs, s->cost.density, s->cost.flops * 1e-9,
            s->cost.bytes * 1e-6);
+    print_speed(s);
 }
 
 static void print_people(const story *s)
@@ -310,16 +337,49 @@ static json_t *picture_json(const story *s)
                      "realised", s->mask.realised, "rows", rows);
 }
 
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *forms_json(const fovea_plan *plan)
+{
+    fovea_form form = {.struct_size = sizeof form};
+    json_t *all = json_array();
+    for (unsigned i = 0; fovea_plan_form(plan, i, &form); i++)
+        json_array_append_new(all, json_pack("{s:i, s:s, s:b, s:o, s:s}", "pass", (int)form.pass, "name", form.name, "taken",
+                                             form.taken, "predicted_ns", number_or_null(form.predicted_ns), "reason",
+                                             form.reason));
+    return all;
+}
+
+/* Keys of a measurement are null without --measure. */
+static json_t *speed_json(const speed *x)
+{
+    return json_pack("{s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o}", "predicted_ns", number_or_null(x->predicted_ns),
+                     "best_ns", number_or_null(x->measured_ns), "limit", x->limit, "percent_of_limit",
+                     number_or_null(x->measured_percent), "predicted_percent_of_limit",
+                     number_or_null(x->predicted_percent), "fma_peak_gflops", number_or_null(x->limit ? x->fma : NAN),
+                     "bf16_peak_gflops", number_or_null(x->limit ? x->bf16 : NAN), "read_gbps",
+                     number_or_null(x->limit ? x->read : NAN));
+}
+
 static json_t *plan_json(const story *s)
 {
     const fovea_cost *cost = &s->cost;
-    return json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f}", "shape",
-                     s->shape, "dtype", qkv_dtype_name(s->problem.dtype), "causal",
-                     s->problem.causal, "explain", fovea_plan_explain(s->plan), "kernel",
-                     cost->kernel ? cost->kernel : "", "isa", cost->isa ? cost->isa : "", "driver",
-                     cost->driver ? cost->driver : "", "visible_pairs", cost->visible_pairs,
-                     "dense_pairs", cost->dense_pairs, "density", cost->density, "flops",
-                     cost->flops, "bytes", cost->bytes);
+    json_t *plan =
+        json_pack("{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:s}", "shape", s->shape, "dtype",
+                  qkv_dtype_name(s->problem.dtype), "causal", s->problem.causal, "explain",
+                  fovea_plan_explain(s->plan), "kernel", cost->kernel ? cost->kernel : "", "isa",
+                  cost->isa ? cost->isa : "", "driver", cost->driver ? cost->driver : "", "visible_pairs",
+                  cost->visible_pairs, "dense_pairs", cost->dense_pairs, "density", cost->density, "flops",
+                  cost->flops, "bytes", cost->bytes, "forms", forms_json(s->plan), "tuning",
+                  fovea_context_tuning_source(s->context));
+    json_t *times = speed_json(&s->speed);
+    if (plan != NULL && times != NULL)
+        json_object_update(plan, times);
+    json_decref(times);
+    return plan;
 }
 
 static json_t *common_json(void)
@@ -403,7 +463,7 @@ const cli_command cli_explain = {
     .summary = "tell a variant's formula, parameters, cost and paper, draw its mask, name the "
                "kernels for a shape",
     .usage = "fovea explain NAME|SPEC [--shape b,hq,hkv,lq,lk,d[,dv]] [--dtype T] [--causal] "
-             "[--size N] [--ascii]",
+             "[--measure] [--size N] [--ascii]",
     .options = explain_options,
     .min_words = 1,
     .max_words = 1,

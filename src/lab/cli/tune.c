@@ -178,10 +178,10 @@ static int print_steps(const cli *c, const tuner *t)
         if (strcmp(s->value, s->standard) != 0)
             table_emphasise(table);
     }
-    table_remark(table, "best: the fastest of the candidates, in time less than the default by `gain`. It becomes the value "
-                        "where that exceeds");
-    table_remark(table, "the noise: 1 %, twice the standard error, or what the default gained over itself in the same "
-                        "rounds.");
+    table_remark(table, "best: the fastest candidate; gain: the part of the default's time that it saves, by best times. It "
+                        "becomes the value");
+    table_remark(table, "where that exceeds the noise: 1 %, what the default gained over itself, or how far even and odd "
+                        "rounds are apart.");
     int code = cli_print(c, t->one, table, NULL);
     table_free(table);
     return code;

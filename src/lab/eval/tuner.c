@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CANDIDATES = 6, RUNNERS = CANDIDATES + 2, WORKS = 3, ROUNDS = 200, ROUNDS_MIN = 3 };
+enum { CANDIDATES = 6, RUNNERS = CANDIDATES + 2, WORKS = 3, ROUNDS = 400, ROUNDS_MIN = 4 };
 /* Of the largest tensor below: the values of 8 heads of 8192 keys, d = 128. */
 enum { FLOATS = 8 * 8192 * 128 };
 
@@ -144,33 +144,45 @@ static void warm_up(runner *r, const tensors *t)
 
 /* ------------------------------------------------------------------ races */
 
-double tuner_noise(double *scores, unsigned rounds, double against_itself)
+double tuner_noise(double against_itself, double halves, double halves_of_default)
 {
-    double noise;
-    quantile_sort(scores, rounds);
-    noise = 2 * (quantile_sorted(scores, rounds, 0.75) - quantile_sorted(scores, rounds, 0.25)) / sqrt(rounds);
-    noise = noise > fabs(against_itself) ? noise : fabs(against_itself);
-    return noise > 0.01 ? noise : 0.01;
+    return fmax(0.01, fmax(fabs(against_itself), fmax(fabs(halves), fabs(halves_of_default))));
 }
+
+enum { EVEN, ODD, ALL, PARTS }; /* rounds */
 
 typedef struct field { /* one race being run */
     runner runner[RUNNERS][WORKS];
-    double score[RUNNERS][ROUNDS];
+    double best[PARTS][RUNNERS][WORKS]; /* nanoseconds */
     unsigned runners, works, rounds;
     const char *value[RUNNERS]; /* the default, candidates, the default */
 } field;
 
 static void one_round(field *f, const tensors *t)
 {
-    double log_time[RUNNERS] = {0};
     for (unsigned w = 0; w < f->works; w++)
         for (unsigned i = 0; i < f->runners; i++) {
-            unsigned r = f->rounds & 1 ? f->runners - 1 - i : i; /* there and back: a drift cancels */
-            log_time[r] += log(sample(&f->runner[r][w], t));
+            const unsigned r = f->rounds / 2 & 1 ? f->runners - 1 - i : i; /* there and back: a drift cancels */
+            const double ns = sample(&f->runner[r][w], t);
+            double *part = &f->best[f->rounds & 1 ? ODD : EVEN][r][w], *all = &f->best[ALL][r][w];
+            *part = fmin(*part, ns);
+            *all = fmin(*all, ns);
         }
-    for (unsigned r = 0; r < f->runners; r++)
-        f->score[r][f->rounds] = (log_time[r] - log_time[0]) / f->works;
     f->rounds++;
+}
+
+/* Mean logarithm of a runner's best times. */
+static double score(const field *f, unsigned part, unsigned r)
+{
+    double sum = 0;
+    for (unsigned w = 0; w < f->works; w++)
+        sum += log(f->best[part][r][w]);
+    return sum / f->works;
+}
+
+static double halves(const field *f, unsigned r)
+{
+    return score(f, EVEN, r) - score(f, ODD, r);
 }
 
 static fovea_status set(tuner *t, const char *key, const char *value, fovea_error *err)
@@ -183,6 +195,8 @@ static fovea_status open_field(tuner *t, const race *race, const char *standard,
                                fovea_error *err)
 {
     fovea_status status = FOVEA_OK;
+    for (unsigned i = 0; i < sizeof f->best / sizeof(double); i++)
+        (&f->best[0][0][0])[i] = INFINITY;
     f->value[f->runners++] = standard;
     for (unsigned i = 0; i < CANDIDATES && race->value[i]; i++)
         if (strcmp(race->value[i], standard) != 0)
@@ -198,20 +212,14 @@ static fovea_status open_field(tuner *t, const race *race, const char *standard,
     return status;
 }
 
-static void judge(field *f, tuner_step *step)
+static void judge(const field *f, tuner_step *step)
 {
     unsigned best = 1; /* every race has a candidate */
-    double median[RUNNERS];
-    for (unsigned r = 0; r < f->runners; r++) {
-        double sorted[ROUNDS];
-        memcpy(sorted, f->score[r], f->rounds * sizeof *sorted);
-        quantile_sort(sorted, f->rounds);
-        median[r] = quantile_sorted(sorted, f->rounds, 0.5);
-        if (r > 0 && r + 1 < f->runners && median[r] < median[best])
+    for (unsigned r = 2; r + 1 < f->runners; r++)
+        if (score(f, ALL, r) < score(f, ALL, best))
             best = r;
-    }
-    step->gain = 1 - exp(median[best]);
-    step->noise = tuner_noise(f->score[best], f->rounds, median[f->runners - 1]);
+    step->gain = 1 - exp(score(f, ALL, best) - fmin(score(f, ALL, 0), score(f, ALL, f->runners - 1)));
+    step->noise = tuner_noise(score(f, ALL, 0) - score(f, ALL, f->runners - 1), halves(f, best), halves(f, 0));
     step->rounds = f->rounds;
     snprintf(step->best, sizeof step->best, "%s", f->value[best]);
     if (step->gain > step->noise)

@@ -29,7 +29,8 @@ typedef struct tuner {
 
 /* Fills step[]; the contexts hold the values chosen. FOVEA_ERROR_MEMORY when buffers cannot be allocated. */
 fovea_status tuner_run(tuner *t, fovea_error *err);
-/* Gain that a candidate must exceed: the largest of 1 %, twice the standard error of its median score, and what the default gained
-   over itself. scores: [rounds], logarithms of time over the default's; sorted in place. */
-double tuner_noise(double *scores, unsigned rounds, double against_itself);
+/* Gain that a candidate must exceed: the largest of 1 %, of what the default gained over itself, and of how far the even and the
+   odd rounds are apart, for the candidate and for the default. All are differences of logarithms of best times, which on a
+   machine with other work to do say more than medians: nothing makes a run too fast. */
+double tuner_noise(double against_itself, double halves, double halves_of_default);
 #endif

@@ -1,10 +1,12 @@
 /* The instruction-set boundary: what a kernel may assume, and the one table of them.
 
-   Two families.
+   Three families.
    - "lanes": queries ride in the vector lanes. A tile of LANES query rows is transposed once; scores are stored
      s[key][LANES], the output accumulator ot[dv][LANES]. LANES is the row's `lanes`. Keys and values come as row pointers,
      so that strides, pages and index lists are all the same to a kernel.
    - "rows": the head dimension rides in the lanes, for few query rows per key/value head. Scores are s[row][key].
+
+   - "small": keys ride in the lanes, for few keys; the scores of a row lie side by side.
 
    Scores are in units of log2 (q carries scale * log2 e) wherever exp2 follows.
    FVK_HIDDEN, -infinity, marks a score that no softmax may count.
@@ -70,6 +72,26 @@ typedef void fvk_edit_fn(float *s, int nk, const fvk_edit *edit);
 /* out[j][ld] = float(row[j][t]), t < d. */
 typedef void fvk_widen_fn(const void *const *row, int n, int d, float *out, ptrdiff_t ld);
 
+/* Small family: few keys, in the vector lanes; n query rows. The scores of all keys but the last `tail` stand in panels of LANES
+   keys, s[panel][row][LANES], as qk makes them when the keys are packed in place of queries; FVK_HIDDEN behind the last key.
+   A tail, for the few keys that would need a vector of their own, lies apart as end[key][row]. Row i sees the keys below
+   see[i] (NULL: all nk) whose bias is not -infinity; the scores of the keys from see[i] on are FVK_HIDDEN. */
+typedef struct fvk_small {
+    float *s, *end;
+    ptrdiff_t panel, lde; /* floats from one panel, and from one key of the tail, to the next */
+    int n, nk, tail;
+    const float *const *bias; /* n rows of nk in nats, or NULL */
+    const int *see;
+    float *m, *l; /* these, and rows of end: n rounded up to a multiple of LANES */
+} fvk_small;
+/* A key of the tail: s[i] = sum_t k[t] q[i][t], i < n; s as a row of end. */
+typedef void fvk_small_tail_fn(const float *k, int d, const void *const *q, int n, float *s);
+/* s -> exp2(s + bias log2 e - m) with m the largest of a row, FVK_HIDDEN when it sees nothing; l the row's sum. Vectors in
+   which none of a few neighbouring rows sees a key may be left as they are. */
+typedef void fvk_small_softmax_fn(const fvk_small *a);
+/* o[i][c] = r[i] sum_j s[i][j] v[j][c]; a hidden pair contributes nothing even when the value is NaN. */
+typedef void fvk_small_pv_fn(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o);
+
 /* Rows family, n <= FVK_MAX_ROWS. s[r * lds + j] = sum_t q[r * ldq + t] k[j][t]. */
 typedef void fvk_dot_fn(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds);
 /* o[r * ldo + c] = alpha[r] o + sum_j p[r * ldp + j] v[j][c]; alpha NULL overwrites. */
@@ -116,7 +138,7 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
     FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
-    FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
+    FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
     FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
@@ -131,7 +153,7 @@ typedef struct fvk_row {
     fvk_dtype dtype;
     fvk_isa isa;
     int lanes; /* lanes family: LANES; rows family: 0 */
-    int mr;    /* keys (pv: value columns) per micro-tile; rows family: 0 */
+    int mr;    /* keys (pv: value columns; small_softmax: lanes of a vector) per micro-tile; rows family: 0 */
     const char *tile; /* mr x lanes, as text */
     const char *tolerance, *note;
     void (*fn)(void);

@@ -17,6 +17,7 @@ FV_KERNEL_FILES = \
 	simd/body/qk.h \
 	simd/body/row.h \
 	simd/body/sift.h \
+	simd/body/small.h \
 	simd/body/softmax.h \
 	simd/body/widen.h \
 	simd/kernel.h \

@@ -351,7 +351,7 @@ typedef struct fovea_cost {
     double bytes;         /* q, k, v, o read or written once, keys and values as far as some query sees them */
     const char *kernel;   /* name of the main kernel */
     const char *isa;
-    const char *driver;   /* "lanes", "rows", "pruned" */
+    const char *driver;   /* "lanes", "rows", "pruned", "small" */
 } fovea_cost;
 /* Walks the spans: time proportional to the kept spans, memory to one tile. */
 FOVEA_API fovea_status fovea_plan_cost(const fovea_plan *plan, fovea_cost *cost, fovea_error *err);

@@ -5,6 +5,7 @@
 #include "body/qk.h"
 #include "body/softmax.h"
 #include "body/pv.h"
+#include "body/small.h"
 #include "body/edit.h"
 #include "body/row.h"
 #include "body/sift.h"

@@ -140,4 +140,16 @@ static inline __attribute__((always_inline)) void v_transpose(vf r[8])
     for (int i = 0; i < 8; i++)
         r[i] = t[i];
 }
+
+/* Lane i joins the lanes of r[i]; r is left transposed. */
+static inline __attribute__((always_inline)) vf v_fold(vf r[VL], vf (*join)(vf, vf))
+{
+    v_transpose(r);
+    for (int n = VL / 2; n; n /= 2)
+        for (int i = 0; i < n; i++)
+            r[i] = join(r[i], r[i + n]);
+    return r[0];
+}
+static inline vf v_fold_max(vf r[VL]) { return v_fold(r, v_max); }
+static inline vf v_fold_add(vf r[VL]) { return v_fold(r, v_add); }
 #endif

@@ -138,4 +138,23 @@ static inline __attribute__((always_inline)) void v_transpose(vf r[16])
         r[12 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd);
     }
 }
+
+/* Halves of pairs joined until one vector is left: lane i comes from r[i]. 30 shuffles for 16 vectors. */
+static inline __attribute__((always_inline)) vf v_fold(vf r[16], vf (*join)(vf, vf))
+{
+    __m512 a[8], b[4], c[2];
+    V_UNROLL
+    for (int i = 0; i < 8; i++)
+        a[i] = join(_mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]), _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]));
+    V_UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m512d x = _mm512_castps_pd(a[2 * i]), y = _mm512_castps_pd(a[2 * i + 1]);
+        b[i] = join(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    }
+    for (int i = 0; i < 2; i++)
+        c[i] = join(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88), _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
+    return join(_mm512_shuffle_f32x4(c[0], c[1], 0x88), _mm512_shuffle_f32x4(c[0], c[1], 0xdd));
+}
+static inline vf v_fold_max(vf r[16]) { return v_fold(r, v_max); }
+static inline vf v_fold_add(vf r[16]) { return v_fold(r, v_add); }
 #endif

@@ -108,4 +108,16 @@ static inline __attribute__((always_inline)) void v_transpose(vf r[4])
     r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
     r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
+
+/* Lane i joins the lanes of r[i]; r is left transposed. */
+static inline __attribute__((always_inline)) vf v_fold(vf r[VL], vf (*join)(vf, vf))
+{
+    v_transpose(r);
+    for (int n = VL / 2; n; n /= 2)
+        for (int i = 0; i < n; i++)
+            r[i] = join(r[i], r[i + n]);
+    return r[0];
+}
+static inline vf v_fold_max(vf r[VL]) { return v_fold(r, v_max); }
+static inline vf v_fold_add(vf r[VL]) { return v_fold(r, v_add); }
 #endif

@@ -69,4 +69,6 @@ static inline vf v_exp2_clamp(vf x) { return v_max(v_set1(-127.0f), x); }
 static inline void v_prefetch1(const void *p) { (void)p; }
 static inline void v_prefetch2(const void *p) { (void)p; }
 static inline __attribute__((always_inline)) void v_transpose(vf r[1]) { (void)r; }
+static inline vf v_fold_max(vf r[1]) { return r[0]; }
+static inline vf v_fold_add(vf r[1]) { return r[0]; }
 #endif

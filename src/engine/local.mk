@@ -32,6 +32,8 @@ libengine_la_SOURCES = \
 	src/engine/check/reference.h \
 	src/engine/check/rows.c \
 	src/engine/check/rows.h \
+	src/engine/check/small.c \
+	src/engine/check/small.h \
 	src/engine/core/context.h \
 	src/engine/core/cpu.c \
 	src/engine/core/cpu.h \
@@ -56,6 +58,7 @@ libengine_la_SOURCES = \
 	src/engine/drive/scratch.h \
 	src/engine/drive/select.c \
 	src/engine/drive/select.h \
+	src/engine/drive/small.c \
 	src/engine/drive/work.c \
 	src/engine/drive/work.h \
 	src/engine/pattern/algebra.c \

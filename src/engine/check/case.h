@@ -48,6 +48,7 @@ struct fv_case {
     void *qt;
     float *q, *s, *mx, *m, *l, *alpha, *p, *o, *r, *lse, *sink, *block;
     fvk_edit edit;
+    fvk_small small;
     uint64_t work;
     double result;
 

@@ -3,6 +3,7 @@
 #include "check/check.h"
 #include "check/lanes.h"
 #include "check/rows.h"
+#include "check/small.h"
 #include "core/cpu.h"
 #include "core/memory.h"
 #include "variants/text.h"
@@ -27,6 +28,9 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_FINISH] = fv_case_finish,
     [FVK_EDIT] = fv_case_edit,
     [FVK_WIDEN] = fv_case_widen,
+    [FVK_SMALL_TAIL] = fv_case_small_tail,
+    [FVK_SMALL_SOFTMAX] = fv_case_small_softmax,
+    [FVK_SMALL_PV] = fv_case_small_pv,
     [FVK_DOT] = fv_case_dot,
     [FVK_AXPY] = fv_case_axpy,
     [FVK_ROW_SOFTMAX] = fv_case_row_softmax,

@@ -359,6 +359,56 @@ static void dot_writes_between(const float *q, ptrdiff_t ldq, int n, int d, cons
         s[nk] = 0;
 }
 
+/* ------------------------------------------------------------------ small */
+
+static void small_softmax_drops(const fvk_small *a)
+{
+    fvk_small b = *a;
+    b.nk -= b.nk > 1 && !b.tail;
+    ((fvk_small_softmax_fn *)real)(&b);
+}
+
+static void small_softmax_shows(const fvk_small *a)
+{
+    fvk_small b = *a;
+    b.bias = NULL;
+    ((fvk_small_softmax_fn *)real)(&b);
+}
+
+static void small_softmax_writes_beyond(const fvk_small *a)
+{
+    ((fvk_small_softmax_fn *)real)(a);
+    a->l[(a->n + LANES - 1) / LANES * LANES] = 0;
+}
+
+static void small_pv_forgets_tail(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o)
+{
+    fvk_small b = *a;
+    b.nk -= b.tail;
+    b.tail = 0;
+    ((fvk_small_pv_fn *)real)(&b, v, dv, r, o);
+}
+
+static void small_pv_sees_all(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o)
+{
+    fvk_small b = *a;
+    b.see = NULL;
+    b.bias = NULL;
+    ((fvk_small_pv_fn *)real)(&b, v, dv, r, o);
+}
+
+static void small_pv_swaps(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o)
+{
+    ((fvk_small_pv_fn *)real)(a, v, dv, r, o);
+    if (a->n > 1)
+        swap(o[0], o[1]);
+}
+
+static void small_tail_drops(const float *k, int d, const void *const *q, int n, float *s)
+{
+    ((fvk_small_tail_fn *)real)(k, d > 1 ? d - 1 : d, q, n, s);
+}
+
 /* ------------------------------------------------------------------ axpy */
 
 static void axpy(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
@@ -464,6 +514,13 @@ static const mutant mutants[] = {
     FAULT(FVK_PV, "pv: counts hidden pairs", pv_sees_all),
     FAULT(FVK_PV, "pv: overwrites where it should add", pv_overwrites),
     FAULT(FVK_PV, "pv: reads the accumulator it should overwrite", pv_keeps_rubbish),
+    FAULT(FVK_SMALL_TAIL, "small_tail: drops the last element", small_tail_drops),
+    FAULT(FVK_SMALL_SOFTMAX, "small_softmax: drops the last key", small_softmax_drops),
+    FAULT(FVK_SMALL_SOFTMAX, "small_softmax: forgets the bias", small_softmax_shows),
+    FAULT(FVK_SMALL_SOFTMAX, "small_softmax: writes beyond the sums", small_softmax_writes_beyond),
+    FAULT(FVK_SMALL_PV, "small_pv: forgets the tail", small_pv_forgets_tail),
+    FAULT(FVK_SMALL_PV, "small_pv: counts hidden pairs", small_pv_sees_all),
+    FAULT(FVK_SMALL_PV, "small_pv: swaps two outputs", small_pv_swaps),
     FAULT(FVK_DOT, "dot: drops the last key", dot_drops),
     FAULT(FVK_DOT, "dot: swaps two rows", dot_swaps),
     FAULT(FVK_DOT, "dot: scale off by 1e-5", dot_scales),

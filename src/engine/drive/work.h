@@ -27,17 +27,21 @@ typedef struct fv_kernels {
     fvk_finish_fn *finish;
     fvk_edit_fn *edit;
     fvk_widen_fn *widen; /* of the problem's type, NULL for f32 */
+    fvk_small_tail_fn *small_tail;
+    fvk_small_softmax_fn *small_softmax;
+    fvk_small_pv_fn *small_pv;
     fvk_dot_fn *dot;
     fvk_axpy_fn *axpy;
     fvk_row_softmax_fn *row_softmax;
     fvk_row_edit_fn *row_edit;
     fv_row_kernels row;
     int lanes; /* width of a lane tile */
+    int vector; /* lanes of one vector */
     int mr;
 } fv_kernels;
 
-typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED } fv_driver;
-enum { FV_FORMS = 3 }; /* rows of plan/forms.c */
+typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED, FV_DRIVE_SMALL } fv_driver;
+enum { FV_FORMS = 4 }; /* rows of plan/forms.c */
 
 typedef struct fv_pass {
     const fv_pattern *pattern;
@@ -49,6 +53,8 @@ typedef struct fv_pass {
     int64_t units;       /* tasks of one key/value head: tiles times splits */
     int first, last;
     unsigned form; /* row of plan/forms.c that was taken */
+    int width;           /* small driver: query rows per task */
+    int64_t ahead;       /* small driver: a row at position p sees the keys j <= p + ahead */
 } fv_pass;
 
 enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };
@@ -168,6 +174,8 @@ size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass);
 void fv_rows_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 void fv_rows_merge(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 size_t fv_rows_scratch(const fv_work *work, const fv_pass *pass);
+void fv_small_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+size_t fv_small_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass);
 void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass);
 #endif

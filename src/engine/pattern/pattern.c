@@ -124,3 +124,11 @@ const fv_part *fv_pattern_part(const fv_pattern *pattern, unsigned part)
 {
     return part == FV_PATTERN_WHOLE ? &pattern->whole : &pattern->part[part];
 }
+
+int fv_pattern_band(const fv_pattern *pattern, unsigned part, int64_t *back, int64_t *ahead)
+{
+    const fv_part *p = fv_pattern_part(pattern, part);
+    *back = p->back;
+    *ahead = p->ahead;
+    return p->band;
+}

@@ -55,6 +55,9 @@ int64_t fv_pattern_step(const fv_pattern *pattern, unsigned part);
 /* In place of a part: the whole pattern in one piece, step 1, whatever rows a tile holds. */
 #define FV_PATTERN_WHOLE (~0u)
 
+/* 1 when every row of the part sees the keys -ahead <= p - j <= back and no others; the step is then 1. */
+int fv_pattern_band(const fv_pattern *pattern, unsigned part, int64_t *back, int64_t *ahead);
+
 /* Whole pattern, step 1: runs of row (head, row), sorted, disjoint, not touching, inside [0, lk). `out` and `scratch` come
    from fv_pattern_row_scratch bytes aligned to 16; *out points into the scratch. Returns their number. */
 size_t fv_pattern_row_scratch(const fv_pattern *pattern);

@@ -71,6 +71,8 @@ int fv_plan_choose(fovea_plan *plan)
     if (!base)
         return 0;
     lanes = k->lanes = base->lanes;
+    pair = fvk_find(FVK_SMALL_SOFTMAX, FVK_F32, isas, lanes);
+    k->vector = pair ? pair->mr : lanes;
     k->pack = (fvk_pack_fn *)find(isas, FVK_PACK, type, lanes, &missing);
     k->pack_f32 = (fvk_pack_fn *)find(isas, FVK_PACK, FVK_F32, lanes, &missing);
     k->qk = (fvk_qk_fn *)find(isas, FVK_QK, FVK_F32, lanes, &missing);
@@ -83,6 +85,9 @@ int fv_plan_choose(fovea_plan *plan)
     k->edit = (fvk_edit_fn *)find(isas, FVK_EDIT, FVK_F32, lanes, &missing);
     if (type != FVK_F32)
         k->widen = (fvk_widen_fn *)find(isas, FVK_WIDEN, type, 0, &missing);
+    k->small_tail = (fvk_small_tail_fn *)find(isas, FVK_SMALL_TAIL, FVK_F32, lanes, &missing);
+    k->small_softmax = (fvk_small_softmax_fn *)find(isas, FVK_SMALL_SOFTMAX, FVK_F32, lanes, &missing);
+    k->small_pv = (fvk_small_pv_fn *)find(isas, FVK_SMALL_PV, FVK_F32, lanes, &missing);
     k->dot = (fvk_dot_fn *)find(isas, FVK_DOT, type, 0, &missing);
     k->axpy = (fvk_axpy_fn *)find(isas, FVK_AXPY, type, 0, &missing);
     k->row_softmax = (fvk_row_softmax_fn *)find(isas, FVK_ROW_SOFTMAX, FVK_F32, 0, &missing);

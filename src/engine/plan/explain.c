@@ -12,7 +12,7 @@ enum { TEXT = 8192 };
 
 const char *fv_driver_name(fv_driver driver)
 {
-    static const char *const names[] = {"lanes", "rows", "pruned"};
+    static const char *const names[] = {"lanes", "rows", "pruned", "small"};
     return names[driver];
 }
 
@@ -42,6 +42,9 @@ static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned 
         add(text, "  kernels %s, %s; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
             plan->main_kernel->name, w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
             w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
+    else if (pass->driver == FV_DRIVE_SMALL)
+        add(text, "  kernels %s, small_softmax_f32, small_pv_f32; %lld keys in the lanes, %d query rows per task\n",
+            plan->main_kernel->name, (long long)lengths->shape.lk, pass->width);
     else if (pass->driver == FV_DRIVE_ROWS)
         add(text, "  kernels dot_%s, axpy_%s; keys and values read once for %lld rows, blocks of %d keys, %lld key ranges\n",
             type, type, (long long)(rows < FVK_MAX_ROWS ? rows : FVK_MAX_ROWS), w->row_block, (long long)pass->splits);

@@ -15,6 +15,14 @@
 #include <time.h>
 
 enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
+#ifdef FV_MINI_TILES
+enum { SMALL_KEYS = 20, SMALL_ROWS = 16 };
+#else
+enum {
+    SMALL_KEYS = 128, /* most keys of the small form */
+    SMALL_ROWS = 64   /* query rows per task of it: with 64 keys their scores are 16 KiB */
+};
+#endif
 
 static double slot_flops(const fovea_plan *plan);
 
@@ -26,6 +34,8 @@ static const double rows_unit = 550, rows_row = 180, rows_row_dim = 69, rows_key
                     rows_row_key = 12.9, rows_row_key_dim = 0.96, rows_row_key_dim_half = 1.6, rows_overlap = 0.25;
 /* Pruned: the lanes form's scores of every key, and per score the normaliser; what is kept of the values depends on data. */
 static const double pruned_score = 4;
+/* Small: per task, per vector of packed keys, per row, per row and vector of scores, per multiply-add. */
+static const double small_unit = 800, small_pack = 10, small_row = 70, small_vector = 17, small_fma = 0.97, small_bias = 7;
 /* Soft cap and ALiBi per vector of scores; a bias tensor per score. */
 static const double edit_vector = 20, bias_score = 3;
 
@@ -113,7 +123,7 @@ static double edits(const fv_work *w, double vectors, double scores)
 
 /* ------------------------------------------------------------------ lanes */
 
-static int lanes_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+static int lanes_eligible(fv_offer *o, char why[FV_FORM_REASON])
 {
     if (!o->plan->work.normaliser)
         return 1;
@@ -150,7 +160,7 @@ static double lanes_cost(fv_offer *o)
 
 /* ------------------------------------------------------------------ rows */
 
-static int rows_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+static int rows_eligible(fv_offer *o, char why[FV_FORM_REASON])
 {
     if (!lanes_eligible(o, why))
         return 0;
@@ -196,7 +206,7 @@ static double rows_cost(fv_offer *o)
 
 /* ------------------------------------------------------------------ pruned */
 
-static int pruned_eligible(const fv_offer *o, char why[FV_FORM_REASON])
+static int pruned_eligible(fv_offer *o, char why[FV_FORM_REASON])
 {
     if (o->plan->work.normaliser)
         return 1;
@@ -214,12 +224,67 @@ static double pruned_cost(fv_offer *o)
            (double)o->units * keys * w->kernel.lanes * pruned_score;
 }
 
+/* ------------------------------------------------------------------ small */
+
+/* One pass over few keys, all of them seen up to some edge, no edit but a bias. */
+static int small_eligible(fv_offer *o, char why[FV_FORM_REASON])
+{
+    const fv_work *w = &o->plan->work;
+    const fovea_problem *p = &o->plan->problem;
+    const int64_t lk = o->lengths->shape.lk;
+    int64_t back;
+    if (!lanes_eligible(o, why))
+        return 0;
+    if (lk < 1 || lk > SMALL_KEYS)
+        snprintf(why, FV_FORM_REASON, "%lld keys, and scores of 1 to %d stay near", (long long)lk, SMALL_KEYS);
+    else if (p->d > 256 || p->dv > 256)
+        snprintf(why, FV_FORM_REASON, "heads of more than 256 numbers");
+    else if (w->softcap > 0 || w->alibi)
+        snprintf(why, FV_FORM_REASON, "it knows no soft cap and no ALiBi");
+    else if (o->lengths->patterns > 1 || fv_pattern_parts(o->pass->pattern) > 1 ||
+             !fv_pattern_band(o->pass->pattern, o->pass->part, &back, &o->ahead) || back < lk + o->lengths->shape.lq)
+        snprintf(why, FV_FORM_REASON, "every row must see all keys up to an edge");
+    else
+        return 1;
+    return 0;
+}
+
+/* Share of the keys that rows see, and of their vectors that are computed: from a few rows, evenly spread. */
+static double small_share(const fv_offer *o)
+{
+    const fv_shape *shape = &o->lengths->shape;
+    double sum = 0;
+    for (int i = 0; i < 8; i++) {
+        double end = (2 * i + 1) / 16.0 * (double)shape->lq + (double)(shape->lk - shape->lq) + (double)o->ahead + 9;
+        sum += end < 0 ? 0 : end > (double)shape->lk ? (double)shape->lk : end;
+    }
+    return sum / 8 / (double)shape->lk;
+}
+
+static double small_cost(fv_offer *o)
+{
+    const fv_work *w = &o->plan->work;
+    const fovea_problem *p = &o->plan->problem;
+    const int64_t n = w->group * o->lengths->rows, lk = o->lengths->shape.lk, vl = w->kernel.vector;
+    const int64_t parts = n > 0 ? divide_up(n, SMALL_ROWS) : 1; /* of equal size, whole micro-tiles */
+    const double rows = (double)n, vectors = (double)(lk / vl + (lk < vl || lk % vl > 2)), columns = (double)divide_up(p->dv, vl);
+    const double wide = w->kernel.widen ? (rows * (double)p->d + (double)(lk * p->dv)) / (double)vl : 0;
+    o->width = (int)((divide_up(n, parts) + 7) & ~(int64_t)7);
+    o->units = n > 0 ? fv_work_units(w, o->lengths, o->pass->step, o->width) : 0;
+    o->splits = 1;
+    return (double)o->units * small_unit + small_pack * (double)(lk * divide_up(p->d, vl)) + wide * lanes_widen + rows * small_row +
+           rows * small_share(o) * (vectors * (small_vector + small_fma * (double)p->d + (w->has_bias ? small_bias : 0)) +
+                                    small_fma * (double)lk * columns) +
+           far_slots(o, 1, (double)lk);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 const fv_form fv_forms[FV_FORMS] = {
     {"lanes", FV_DRIVE_LANES, lanes_eligible, lanes_cost},
     {"rows", FV_DRIVE_ROWS, rows_eligible, rows_cost},
     {"pruned", FV_DRIVE_PRUNED, pruned_eligible, pruned_cost},
+    {"small", FV_DRIVE_SMALL, small_eligible, small_cost},
 };
 
 /* Form that the tuning asks for, or FV_FORMS. */
@@ -251,7 +316,7 @@ void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass 
     double best = INFINITY;
     for (unsigned i = 0; i < FV_FORMS; i++) {
         char why[FV_FORM_REASON];
-        offer[i] = (fv_offer){plan, lengths, pass, scratch, NAN, 0, 1};
+        offer[i] = (fv_offer){plan, lengths, pass, scratch, NAN, 0, 1, 0, 0};
         if (fv_forms[i].eligible(&offer[i], why))
             can[count++] = i;
         if (i == forced(plan) && count && can[count - 1] == i) {
@@ -273,6 +338,8 @@ void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass 
         pass->driver = fv_forms[i].driver;
         pass->units = offer[i].units;
         pass->splits = offer[i].splits;
+        pass->width = offer[i].width;
+        pass->ahead = offer[i].ahead;
     }
 }
 
@@ -291,7 +358,7 @@ static double pass_slots(const fovea_plan *plan, unsigned number, unsigned form,
     double slots = 0;
     for (int64_t i = 0; i < w->sequences && !(slots >= enough); i++) {
         const fv_lengths *lengths = w->sequence[i].lengths;
-        fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1};
+        fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1, 0, 0};
         char why[FV_FORM_REASON];
         double cost;
         if (number >= lengths->passes)
@@ -363,7 +430,7 @@ void fv_forms_time(double ns, char *out, size_t n)
 void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv_pass *pass, unsigned form,
                      char why[FV_FORM_REASON])
 {
-    const fv_offer offer = {plan, lengths, pass, NULL, NAN, 0, 1};
+    fv_offer offer = {plan, lengths, pass, NULL, NAN, 0, 1, 0, 0};
     const unsigned number = (unsigned)(pass - lengths->pass);
     const char *taken = fv_forms[pass->form].name;
     char its[32], best[32];

@@ -19,13 +19,15 @@ typedef struct fv_offer {
     double keys;         /* keys that a unit reads; NaN: ask the pattern about a unit or a few */
     /* what the form would be run with; set by cost() */
     int64_t units, splits;
+    int width;     /* small form: query rows per task */
+    int64_t ahead; /* small form: a row at position p sees the keys j <= p + ahead; set by eligible() */
 } fv_offer;
 
 typedef struct fv_form {
     const char *name;
     fv_driver driver;
     /* 1 when the form can run the pass, else 0 with the reason. */
-    int (*eligible)(const fv_offer *offer, char why[FV_FORM_REASON]);
+    int (*eligible)(fv_offer *offer, char why[FV_FORM_REASON]);
     /* Slots of all tasks of one key/value head; sets units and splits. */
     double (*cost)(fv_offer *offer);
 } fv_form;
@@ -34,7 +36,7 @@ extern const fv_form fv_forms[FV_FORMS];
 
 /* Bytes of scratch for the patterns of these lengths. */
 size_t fv_forms_scratch(const fv_lengths *lengths);
-/* Chooses the form of a pass: form, driver, units, splits. */
+/* Chooses the form of a pass: form, driver, units, splits; width and ahead. */
 void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass *pass, void *scratch);
 /* Why a form is not the one taken. */
 void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv_pass *pass, unsigned form,

@@ -278,6 +278,7 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
             const fv_pass *pass = &lengths->pass[k];
             size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(w, pass)
                           : pass->driver == FV_DRIVE_ROWS ? fv_rows_scratch(w, pass)
+                          : pass->driver == FV_DRIVE_SMALL ? fv_small_scratch(w, lengths, pass)
                                                           : fv_pruned_scratch(w, lengths, pass);
             scratch = need > scratch ? need : scratch;
             splits |= pass->splits > 1;

@@ -92,11 +92,18 @@ typedef void fvk_small_softmax_fn(const fvk_small *a);
 /* o[i][c] = r[i] sum_j s[i][j] v[j][c]; a hidden pair contributes nothing even when the value is NaN. */
 typedef void fvk_small_pv_fn(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o);
 
+/* Memory that a kernel of the rows family asks for while it computes: the rows `bytes` further on in the order of reading, and
+   behind its own rows the `count` of `next`, any addresses. NULL: its own only, at no distance. */
+typedef struct fvk_ahead {
+    const void *const *next;
+    int count, bytes;
+} fvk_ahead;
 /* Rows family, n <= FVK_MAX_ROWS. s[r * lds + j] = sum_t q[r * ldq + t] k[j][t]. */
-typedef void fvk_dot_fn(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds);
+typedef void fvk_dot_fn(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds,
+                        const fvk_ahead *ahead);
 /* o[r * ldo + c] = alpha[r] o + sum_j p[r * ldp + j] v[j][c]; alpha NULL overwrites. */
 typedef void fvk_axpy_fn(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
-                         const float *alpha, float *o, ptrdiff_t ldo);
+                         const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead);
 /* One row: s -> exp2(s - m'), with m, l, alpha as in fvk_softmax_fn. */
 typedef void fvk_row_softmax_fn(float *s, int64_t n, float *m, float *l, float *alpha);
 /* One row of edits: slope and pos point to one value. */

@@ -5,7 +5,9 @@ FV_KERNEL_CPPFLAGS = $(FV_ENGINE_CPPFLAGS)
 FV_KERNEL_CFLAGS = $(FV_ENGINE_CFLAGS)
 FV_KERNEL_LIBS =
 FV_KERNEL_FILES = \
+	simd/body/ahead.h \
 	simd/body/all.h \
+	simd/body/axpy.h \
 	simd/body/dot.h \
 	simd/body/edit.h \
 	simd/body/end.h \

@@ -9,6 +9,7 @@
 #include "body/edit.h"
 #include "body/row.h"
 #include "body/sift.h"
+#include "body/ahead.h"
 #include "body/peak.h"
 
 #define FV_T float
@@ -21,6 +22,7 @@
 #define FV_DOT dot_f32
 #define FV_AXPY axpy_f32
 #include "body/dot.h"
+#include "body/axpy.h"
 #include "body/end.h"
 
 #define FV_T uint16_t
@@ -36,6 +38,7 @@
 #define FV_DOT dot_bf16
 #define FV_AXPY axpy_bf16
 #include "body/dot.h"
+#include "body/axpy.h"
 #include "body/end.h"
 
 #define FV_T uint16_t
@@ -51,4 +54,5 @@
 #define FV_DOT dot_f16
 #define FV_AXPY axpy_f16
 #include "body/dot.h"
+#include "body/axpy.h"
 #include "body/end.h"

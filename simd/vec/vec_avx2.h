@@ -13,7 +13,7 @@
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 8, V_TILE = 3, V_MR = 4, V_MC = 4 };
+enum { VL = 8, V_REGS = 16, V_TILE = 3, V_MR = 4, V_MC = 4 };
 enum { V_MASK_TILE = 1, V_MASK_MC = 8 }; /* masks take vector registers */
 
 typedef __m256 vf;
@@ -22,6 +22,13 @@ typedef __m256 vm;
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 static inline vf v_set1(float x) { return _mm256_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+/* A value the compiler may not load again: gcc turns one load and two uses into two loads. */
+static inline vf v_hold(vf x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
+static inline vf v_load_quad(const float *p) { return _mm256_broadcast_ps((const __m128 *)p); }
 static inline void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
@@ -75,6 +82,16 @@ static inline float v_sum(vf x)
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+/* hadd is two shuffles and an addition, and neighbours of neighbours are what is wanted here */
+static inline __attribute__((always_inline)) vf v_quads(vf a, vf b, vf c, vf d)
+{
+    return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+}
+static inline __attribute__((always_inline)) vf v_sums(const vf x[8])
+{
+    __m256 a = v_quads(x[0], x[1], x[2], x[3]), b = v_quads(x[4], x[5], x[6], x[7]);
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
 }
 static inline float v_largest(vf x)
 {

@@ -13,7 +13,7 @@
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 16, V_TILE = 2, V_MR = 8, V_MC = 12 };
+enum { VL = 16, V_REGS = 32, V_TILE = 2, V_MR = 8, V_MC = 12 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef __m512 vf;
@@ -22,6 +22,13 @@ typedef __mmask16 vm;
 static inline vf v_zero(void) { return _mm512_setzero_ps(); }
 static inline vf v_set1(float x) { return _mm512_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+/* A value the compiler may not load again: gcc turns one load and two uses into two loads. */
+static inline vf v_hold(vf x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
+static inline vf v_load_quad(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
 static inline void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -44,15 +51,17 @@ static inline void v_store_n(float *p, vf x, int n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
 }
-static inline vf v_load_bf16(const uint16_t *p)
+/* Word i goes to the upper half of lane i, by one permutation; widening and shifting would be two instructions. */
+static inline vf v_from_bf16(__m256i x)
 {
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+    const __m512i place = _mm512_setr_epi32(0, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16, 9 << 16,
+                                            10 << 16, 11 << 16, 12 << 16, 13 << 16, 14 << 16, 15 << 16);
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, place, _mm512_castsi256_si512(x)));
 }
+static inline vf v_load_bf16(const uint16_t *p) { return v_from_bf16(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vf v_load_bf16_n(const uint16_t *p, int n)
 {
-    __m256i x = _mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+    return v_from_bf16(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
 }
 static inline vf v_load_f16(const uint16_t *p)
 {
@@ -63,6 +72,22 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
 }
 static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
+static inline __attribute__((always_inline)) vf v_quads(vf a, vf b, vf c, vf d)
+{
+    __m512d x = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+    __m512d y = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+}
+static inline vf v_halves(vf a, vf b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+static inline __attribute__((always_inline)) vf v_sums(const vf x[16])
+{
+    vf a = v_halves(v_quads(x[0], x[1], x[2], x[3]), v_quads(x[4], x[5], x[6], x[7]));
+    vf b = v_halves(v_quads(x[8], x[9], x[10], x[11]), v_quads(x[12], x[13], x[14], x[15]));
+    return v_halves(a, b);
+}
 static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
 static inline uint32_t v_bits(vm m) { return m; }
 #define V_HAS_PACK 1

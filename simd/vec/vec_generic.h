@@ -6,7 +6,7 @@
 
 #define V_ISA generic
 #define V_HAS_FMA 0
-enum { VL = 4, V_TILE = 2, V_MR = 4, V_MC = 4 };
+enum { VL = 4, V_REGS = 16, V_TILE = 2, V_MR = 4, V_MC = 4 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float vf __attribute__((vector_size(16)));
@@ -20,6 +20,8 @@ static inline vf v_load(const float *p)
     memcpy(&x, p, sizeof x);
     return x;
 }
+static inline vf v_hold(vf x) { return x; }
+static inline vf v_load_quad(const float *p) { return v_load(p); }
 static inline void v_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
 static inline vf v_add(vf a, vf b) { return a + b; }
 static inline vf v_sub(vf a, vf b) { return a - b; }
@@ -68,6 +70,12 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
     return v_load_f16(t);
 }
 static inline float v_sum(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+static inline vf v_sums(const vf x[4]) { return (vf){v_sum(x[0]), v_sum(x[1]), v_sum(x[2]), v_sum(x[3])}; }
+static inline vf v_quads(vf a, vf b, vf c, vf d)
+{
+    const vf x[4] = {a, b, c, d};
+    return v_sums(x);
+}
 static inline float v_largest(vf x)
 {
     float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];

@@ -7,7 +7,7 @@
 
 #define V_ISA neon
 #define V_HAS_FMA 1
-enum { VL = 4, V_TILE = 4, V_MR = 4, V_MC = 4 };
+enum { VL = 4, V_REGS = 32, V_TILE = 4, V_MR = 4, V_MC = 4 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float32x4_t vf;
@@ -16,6 +16,13 @@ typedef uint32x4_t vm;
 static inline vf v_set1(float x) { return vdupq_n_f32(x); }
 static inline vf v_zero(void) { return vdupq_n_f32(0); }
 static inline vf v_load(const float *p) { return vld1q_f32(p); }
+/* A value the compiler may not load again: gcc turns one load and two uses into two loads. */
+static inline vf v_hold(vf x)
+{
+    __asm__("" : "+w"(x));
+    return x;
+}
+static inline vf v_load_quad(const float *p) { return v_load(p); }
 static inline void v_store(float *p, vf x) { vst1q_f32(p, x); }
 static inline vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
 static inline vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
@@ -71,6 +78,12 @@ static inline vf v_load_f16_n(const uint16_t *p, int n)
     return v_load_f16(t);
 }
 static inline float v_sum(vf x) { return vaddvq_f32(x); }
+static inline vf v_sums(const vf x[4]) { return vpaddq_f32(vpaddq_f32(x[0], x[1]), vpaddq_f32(x[2], x[3])); }
+static inline vf v_quads(vf a, vf b, vf c, vf d)
+{
+    const vf x[4] = {a, b, c, d};
+    return v_sums(x);
+}
 static inline float v_largest(vf x) { return vmaxvq_f32(x); }
 static inline uint32_t v_bits(vm m)
 {

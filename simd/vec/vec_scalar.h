@@ -8,7 +8,7 @@
 
 #define V_ISA scalar
 #define V_HAS_FMA 0
-enum { VL = 1, V_TILE = 8, V_MR = 1, V_MC = 1 };
+enum { VL = 1, V_REGS = 16, V_TILE = 8, V_MR = 1, V_MC = 1 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float vf;
@@ -17,6 +17,8 @@ typedef int vm;
 static inline vf v_zero(void) { return 0; }
 static inline vf v_set1(float x) { return x; }
 static inline vf v_load(const float *p) { return *p; }
+static inline vf v_hold(vf x) { return x; }
+static inline vf v_load_quad(const float *p) { return v_load(p); }
 static inline void v_store(float *p, vf x) { *p = x; }
 static inline vf v_add(vf a, vf b) { return a + b; }
 static inline vf v_sub(vf a, vf b) { return a - b; }
@@ -41,6 +43,8 @@ static inline vf v_load_f16(const uint16_t *p) { return half_from_f16(*p); }
 static inline vf v_load_bf16_n(const uint16_t *p, int n) { return n > 0 ? half_from_bf16(*p) : 0; }
 static inline vf v_load_f16_n(const uint16_t *p, int n) { return n > 0 ? half_from_f16(*p) : 0; }
 static inline float v_sum(vf x) { return x; }
+static inline vf v_sums(const vf x[1]) { return x[0]; }
+static inline vf v_quads(vf a, vf b, vf c, vf d) { return a + b + c + d; } /* no quads: not called */
 static inline float v_largest(vf x) { return x; }
 static inline uint32_t v_bits(vm m) { return (uint32_t)m; }
 typedef double vd;

@@ -303,58 +303,58 @@ static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int d
 
 /* ------------------------------------------------------------------ dot */
 
-static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds)
+static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    ((fvk_dot_fn *)real)(q, ldq, n, d, k, nk, s, lds);
+    ((fvk_dot_fn *)real)(q, ldq, n, d, k, nk, s, lds, ahead);
 }
 
 static void dot_drops(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                      ptrdiff_t lds)
+                      ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk - 1, s, lds);
+    dot(q, ldq, n, d, k, nk - 1, s, lds, ahead);
 }
 
 static void dot_swaps(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                      ptrdiff_t lds)
+                      ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     for (int j = 0; n > 1 && j < nk; j++)
         swap(s + j, s + lds + j);
 }
 
 static void dot_scales(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                       ptrdiff_t lds)
+                       ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     scale_all(s, nk, 1);
 }
 
 static void dot_reads_beyond(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                             ptrdiff_t lds)
+                             ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     touch(k[nk - 1], d);
 }
 
 static void dot_reads_between(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                              ptrdiff_t lds)
+                              ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     if (n > 1 && ldq > d)
         s[0] += 0 * q[d];
 }
 
 static void dot_writes_beyond(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                              ptrdiff_t lds)
+                              ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     s[(n - 1) * lds + nk] = 0;
 }
 
 static void dot_writes_between(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s,
-                               ptrdiff_t lds)
+                               ptrdiff_t lds, const fvk_ahead *ahead)
 {
-    dot(q, ldq, n, d, k, nk, s, lds);
+    dot(q, ldq, n, d, k, nk, s, lds, ahead);
     if (n > 1 && lds > nk)
         s[nk] = 0;
 }
@@ -412,58 +412,58 @@ static void small_tail_drops(const float *k, int d, const void *const *q, int n,
 /* ------------------------------------------------------------------ axpy */
 
 static void axpy(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
-                 const float *alpha, float *o, ptrdiff_t ldo)
+                 const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    ((fvk_axpy_fn *)real)(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    ((fvk_axpy_fn *)real)(p, ldp, n, nk, v, dv, rows, alpha, o, ldo, ahead);
 }
 
 static void axpy_drops(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
-                       const float *alpha, float *o, ptrdiff_t ldo)
+                       const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    axpy(p, ldp, n, nk > 1 ? nk - 1 : nk, v, dv, rows, alpha, o, ldo);
+    axpy(p, ldp, n, nk > 1 ? nk - 1 : nk, v, dv, rows, alpha, o, ldo, ahead);
 }
 
 static void axpy_swaps(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv, const uint32_t *rows,
-                       const float *alpha, float *o, ptrdiff_t ldo)
+                       const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo, ahead);
     for (int c = 0; n > 1 && c < dv; c++)
         swap(o + c, o + ldo + c);
 }
 
 static void axpy_scales(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
-                        const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+                        const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo, ahead);
     scale_all(o, n, ldo);
 }
 
 static void axpy_reads_beyond(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
-                              const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+                              const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo, ahead);
     touch(v[nk - 1], dv);
 }
 
 static void axpy_writes_beyond(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
-                               const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+                               const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
-    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, rows, alpha, o, ldo, ahead);
     o[(n - 1) * ldo + dv] = 0;
 }
 
 static void axpy_sees_all(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
-                          const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+                          const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
     (void)rows;
-    axpy(p, ldp, n, nk, v, dv, NULL, alpha, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, NULL, alpha, o, ldo, ahead);
 }
 
 static void axpy_overwrites(const float *p, ptrdiff_t ldp, int n, int nk, const void *const *v, int dv,
-                            const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo)
+                            const uint32_t *rows, const float *alpha, float *o, ptrdiff_t ldo, const fvk_ahead *ahead)
 {
     (void)alpha;
-    axpy(p, ldp, n, nk, v, dv, rows, NULL, o, ldo);
+    axpy(p, ldp, n, nk, v, dv, rows, NULL, o, ldo, ahead);
 }
 
 /* ------------------------------------------------------------------ all of them */

@@ -56,7 +56,7 @@ void fv_case_widen(fv_case *c)
 
 static void call_dot(fv_case *c)
 {
-    ((fvk_dot_fn *)c->fn)(c->q, c->ldq, c->n, c->d, c->k_rows, c->nk, c->s, c->lds);
+    ((fvk_dot_fn *)c->fn)(c->q, c->ldq, c->n, c->d, c->k_rows, c->nk, c->s, c->lds, NULL);
 }
 
 void fv_case_dot(fv_case *c)
@@ -94,7 +94,7 @@ void fv_case_dot(fv_case *c)
 
 static void call_axpy(fv_case *c)
 {
-    ((fvk_axpy_fn *)c->fn)(c->p, c->ldp, c->n, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o, c->ldo);
+    ((fvk_axpy_fn *)c->fn)(c->p, c->ldp, c->n, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o, c->ldo, NULL);
 }
 
 static void draw_weights(fv_case *c)

@@ -148,7 +148,8 @@ static void find_scores(pruned *x)
         int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
         float *s = x->thin ? x->s + at : x->pack;
         if (x->thin)
-            w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k + at, n, s, x->lds);
+            w->kernel.dot(x->qt, (w->problem.d + 15) & ~15, x->n, d, (const void *const *)x->k + at, n, s, x->lds,
+                          NULL);
         else {
             const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
             w->kernel.qk(x->qt, d, widen(x, x->k + at, n, d), n, NULL, s, raw, NULL, next, 0, d);
@@ -295,7 +296,7 @@ static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
         for (; n < room && j + n < hi; n++)
             x->near[n] = x->v[all ? j + n : at[j + n]];
         w->kernel.axpy(x->s + i * x->lds + j, 0, 1, n, (const void *const *)x->near, (int)w->problem.dv, NULL,
-                       j ? &one : NULL, o, 0);
+                       j ? &one : NULL, o, 0, NULL);
         j += n;
     }
 }
@@ -331,7 +332,8 @@ static void weigh_thin(pruned *x, float *const *o)
 {
     const fv_work *w = x->work;
     const int64_t dv = w->problem.dv;
-    w->kernel.axpy(x->s, x->lds, x->n, (int)x->keys, (const void *const *)x->v, (int)dv, NULL, NULL, x->ot, (ptrdiff_t)dv);
+    w->kernel.axpy(x->s, x->lds, x->n, (int)x->keys, (const void *const *)x->v, (int)dv, NULL, NULL, x->ot, (ptrdiff_t)dv,
+                   NULL);
     for (int i = 0; i < x->n; i++)
         memcpy(o[i], x->ot + i * dv, (size_t)dv * sizeof(float));
 }

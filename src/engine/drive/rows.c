@@ -14,7 +14,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = FVK_MAX_ROWS };
+enum {
+    ROWS = FVK_MAX_ROWS,
+    AHEAD_ROWS = 64 /* rows behind those of a kernel call that it may ask for */
+};
 
 typedef struct rows {
     const fv_work *work;
@@ -25,13 +28,13 @@ typedef struct rows {
     int64_t key_class;
     uint32_t all;
     float *q, *s, *o, *kpos; /* q[n][ldq], s[n][block], o[n][dv] */
-    ptrdiff_t ldq;
+    ptrdiff_t ldq, lds;
     float m[ROWS], l[ROWS], alpha[ROWS];
     int started;
     const void **k, **v;
     uint32_t *rows;
     int32_t *key;
-    int queued, masked;
+    int queued, masked, partly; /* `rows` holds for the queue, and from entry `partly` on some see less than all */
     void *pattern;
     uint64_t kept;
 } rows;
@@ -42,7 +45,8 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, rows *x
     size_t block = (size_t)w->row_block;
     x->ldq = (ptrdiff_t)((w->problem.d + 15) & ~15);
     x->q = fv_scratch_take(&at, ROWS * (size_t)x->ldq * sizeof(float));
-    x->s = fv_scratch_take(&at, ROWS * block * sizeof(float));
+    x->lds = (ptrdiff_t)block + 16; /* rows a power of two apart would share sets of L1 */
+    x->s = fv_scratch_take(&at, ROWS * (size_t)x->lds * sizeof(float));
     x->o = fv_scratch_take(&at, ROWS * (size_t)w->problem.dv * sizeof(float));
     x->kpos = fv_scratch_take(&at, block * sizeof(float));
     x->k = fv_scratch_take(&at, block * sizeof *x->k);
@@ -137,28 +141,43 @@ static void record(rows *x)
     }
 }
 
+/* Where the keys after the last n ones probably lie: as far apart as those before. Only ever asked for early. */
+static void follow(const void *const *k, int n, const void **beyond)
+{
+    uintptr_t last = (uintptr_t)k[n - 1], step = n > 1 ? last - (uintptr_t)k[n - 2] : 0;
+    for (int i = 0; i < AHEAD_ROWS; i++)
+        beyond[i] = (const void *)(last + (uintptr_t)(i + 1) * step);
+}
+
 static void flush(rows *x)
 {
     const fv_work *w = x->work;
-    const ptrdiff_t lds = w->row_block;
+    const ptrdiff_t lds = x->lds;
     int n = x->queued;
-    if (w->has_bias && !x->masked) {
-        for (int j = 0; j < n; j++)
+    const void *beyond[AHEAD_ROWS];
+    fvk_ahead ahead = {(const void *const *)x->v, n < AHEAD_ROWS ? n : AHEAD_ROWS,
+                       x->n > 1 ? w->row_ahead : w->row_ahead_single};
+    if (w->has_bias) { /* -infinity hides */
+        for (int j = 0; j < n && !x->masked; j++)
             x->rows[j] = x->all;
         x->masked = 1;
+        x->partly = 0;
     }
-    w->kernel.dot(x->q, x->ldq, x->n, (int)w->problem.d, (const void *const *)x->k, n, x->s, lds);
+    w->kernel.dot(x->q, x->ldq, x->n, (int)w->problem.d, (const void *const *)x->k, n, x->s, lds, &ahead);
     for (int r = 0; r < x->n; r++) {
         float *s = x->s + r * lds;
         if (w->edits)
             edit(x, r, s);
         if (x->masked)
-            for (int j = 0; j < n; j++)
+            for (int j = x->partly; j < n; j++)
                 s[j] = x->rows[j] >> r & 1 ? s[j] : FVK_HIDDEN;
         w->kernel.row_softmax(s, n, &x->m[r], &x->l[r], &x->alpha[r]);
     }
+    follow((const void *const *)x->k, n, beyond);
+    ahead.next = beyond;
+    ahead.count = AHEAD_ROWS;
     w->kernel.axpy(x->s, lds, x->n, n, (const void *const *)x->v, (int)w->problem.dv, x->masked ? x->rows : NULL,
-                   x->started ? x->alpha : NULL, x->o, (ptrdiff_t)w->problem.dv);
+                   x->started ? x->alpha : NULL, x->o, (ptrdiff_t)w->problem.dv, &ahead);
     x->started = 1;
     record(x);
     x->queued = x->masked = 0;
@@ -176,6 +195,7 @@ static void feed(rows *x, int64_t t, int64_t n, uint32_t see)
             for (int j = 0; j < x->queued; j++)
                 x->rows[j] = x->all;
             x->masked = 1;
+            x->partly = x->queued;
         }
         fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, take, x->k + x->queued, x->v + x->queued);
         if (x->masked)

@@ -85,6 +85,7 @@ typedef struct fv_work {
     int tiles;        /* lane tiles that share a block */
     int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
     int row_block;    /* keys per block of the rows family */
+    int row_ahead, row_ahead_single; /* rows family, several rows and one: bytes between keys computed with and asked for */
     float scale;      /* folded into q; units of `edit.unit` */
     float softcap;    /* 0: none */
     int alibi, has_bias;

@@ -46,12 +46,12 @@ typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *
 typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
                        float *ot);
 /* softmax and pv on bf16 pairs of neighbouring keys, for blocks that every lane sees. softmax_pair leaves
-   p[j / 2][lane][j % 2], bf16, where s began, 0 behind an odd nk; l sums what p was before it was rounded. values_pair:
-   vt[j / 2][ld] words of v[j][c] and v[j + 1][c], c < dv, the second 0 behind an odd nk. */
+   p[j / 2][lane][j % 2], bf16, where s began, 0 behind an odd nk; l sums what p was before it was rounded. values_pair: a
+   word of v[j][c] and v[j + 1][c], j even, the second 0 behind an odd nk, to vt[c / 8][j / 2][c % 8]; words of columns from
+   dv to the next multiple of 8 are 0. */
 typedef fvk_softmax_fn fvk_softmax_pair_fn;
-typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *vt, ptrdiff_t ld);
-typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, ptrdiff_t ld, int dv, const float *alpha,
-                            float *ot);
+typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *vt);
+typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, int dv, const float *alpha, float *ot);
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
 /* Weights of a tile, none negative but FVK_DROPPED, which becomes 0; rows[j]: the lanes that keep key j. */

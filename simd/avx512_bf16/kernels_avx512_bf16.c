@@ -7,6 +7,8 @@
 #include "body/name.h"
 #include "body/exp2.h"
 
+enum { PAIR_COLUMNS = 8 }; /* of a panel of values_pair */
+
 /* 16 rows from q, w <= 32 elements from t: words transposed in registers. */
 FV_INLINE void pack_pair_block(const void *const *q, int rows, int t, int w, uint32_t *qt)
 {
@@ -29,24 +31,16 @@ void fvk_pack_pair_bf16__avx512_bf16(const void *const *q, int n, int d, void *o
     }
 }
 
-/* Pair t of a key row, the missing partner of an odd d being 0. */
-static inline __m512bh key_pair(const uint16_t *k, int t, int d)
-{
-    uint32_t pair = k[t];
-    if (t + 1 < d)
-        memcpy(&pair, k + t, 4);
-    return (__m512bh)_mm512_set1_epi32((int)pair);
-}
-
 /* Registers: 16 accumulators, 2 query vectors, 1 broadcast. Bound: V_MR * V_TILE vdpbf16ps per pair of t. Prefetch as in
    body/qk.h, per 64 bytes of a key row. */
 FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, const uint32_t *rows, vf scale, float *s,
                             vf *mx, const void *const *next_k, const void *const *far, ptrdiff_t shift, int width,
                             const int mr)
 {
+    const ptrdiff_t pairs = d / 2;
     vf acc[V_MR][V_TILE];
     const uint16_t *kr[V_MR];
-    int t = 0;
+    ptrdiff_t i = 0;
     FV_UNROLL
     for (int r = 0; r < mr; r++) {
         kr[r] = k[r];
@@ -54,24 +48,24 @@ FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, con
         for (int n = 0; n < V_TILE; n++)
             acc[r][n] = v_zero();
     }
-    while (t + 2 <= d) {
-        int stop = d - t > 32 ? t + 32 : d & ~1;
+    while (i < pairs) {
+        const ptrdiff_t stop = pairs - i > 16 ? i + 16 : pairs;
         if (next_k)
             for (int r = 0; r < mr; r++)
-                v_prefetch1((const uint16_t *)next_k[r] + t);
-        if (far && t < width)
+                v_prefetch1((const uint16_t *)next_k[r] + 2 * i);
+        if (far && 2 * i < width)
             for (int r = 0; r < mr; r++)
-                v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(uint16_t));
+                v_prefetch2((const char *)far[r] + shift + 4 * i);
         FV_UNROLL_4
-        for (; t < stop; t += 2) {
+        for (; i < stop; i++) {
             __m512bh q[V_TILE];
             FV_UNROLL
             for (int n = 0; n < V_TILE; n++)
-                q[n] = (__m512bh)_mm512_loadu_si512(qt + (size_t)(t / 2) * LANES + n * VL);
+                q[n] = (__m512bh)_mm512_loadu_si512(qt + i * LANES + n * VL);
             FV_UNROLL
             for (int r = 0; r < mr; r++) {
                 uint32_t pair;
-                memcpy(&pair, kr[r] + t, 4);
+                memcpy(&pair, kr[r] + 2 * i, 4);
                 __m512bh x = (__m512bh)_mm512_set1_epi32((int)pair);
                 FV_UNROLL
                 for (int n = 0; n < V_TILE; n++)
@@ -79,13 +73,14 @@ FV_INLINE void qk_pair_tile(const uint32_t *qt, int d, const void *const *k, con
             }
         }
     }
-    if (t < d)
+    if (d % 2) /* the last element's partner is 0 */
         FV_UNROLL
-        for (int r = 0; r < mr; r++)
+        for (int r = 0; r < mr; r++) {
+            __m512bh x = (__m512bh)_mm512_set1_epi32(kr[r][d - 1]);
             FV_UNROLL
             for (int n = 0; n < V_TILE; n++)
-                acc[r][n] = _mm512_dpbf16_ps(acc[r][n], key_pair(kr[r], t, d),
-                                             (__m512bh)_mm512_loadu_si512(qt + (size_t)(t / 2) * LANES + n * VL));
+                acc[r][n] = _mm512_dpbf16_ps(acc[r][n], x, (__m512bh)_mm512_loadu_si512(qt + pairs * LANES + n * VL));
+        }
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
@@ -163,33 +158,49 @@ void fvk_softmax_pair_bf16__avx512_bf16(float *s, int nk, float *m, const float 
     }
 }
 
-void fvk_values_pair_bf16__avx512_bf16(const void *const *v, int nk, int dv, uint32_t *vt, ptrdiff_t ld)
+/* Words of w <= 16 columns of two rows; b NULL: a row of zeros. */
+FV_INLINE __m512i words_of(const uint16_t *a, const uint16_t *b, int w)
 {
-    for (int j = 0; j < nk; j += 2, vt += ld) {
-        const uint16_t *a = v[j], *b = j + 1 < nk ? v[j + 1] : a;
-        const __mmask16 both = j + 1 < nk ? 0xffff : 0;
-        for (int c = 0; c < dv; c += VL) {
-            const __mmask16 here = dv - c < VL ? (__mmask16)((1u << (dv - c)) - 1) : 0xffff;
-            __m512i x = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, a + c));
-            __m512i y = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here & both, b + c));
-            _mm512_mask_storeu_epi32(vt + c, here, _mm512_or_si512(x, _mm512_slli_epi32(y, 16)));
+    const __mmask16 here = (__mmask16)((1u << w) - 1);
+    __m512i x = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, a));
+    __m512i y = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(b ? here : 0, b ? b : a));
+    return _mm512_or_si512(x, _mm512_slli_epi32(y, 16));
+}
+
+/* Panels of 8 columns, so that pv_pair reads one stream. */
+void fvk_values_pair_bf16__avx512_bf16(const void *const *v, int nk, int dv, uint32_t *vt)
+{
+    const ptrdiff_t panel = (ptrdiff_t)((nk + 1) / 2) * PAIR_COLUMNS;
+    for (int j = 0; j < nk; j += 2, vt += PAIR_COLUMNS) {
+        const uint16_t *a = v[j], *b = j + 1 < nk ? v[j + 1] : NULL;
+        uint32_t *out = vt;
+        int c = 0;
+        for (; c + VL <= dv; c += VL, out += 2 * panel) {
+            __m512i x = words_of(a + c, b ? b + c : NULL, VL);
+            _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(x));
+            _mm256_storeu_si256((__m256i *)(out + panel), _mm512_extracti64x4_epi64(x, 1));
+        }
+        if (c < dv) {
+            __m512i x = words_of(a + c, b ? b + c : NULL, dv - c);
+            _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(x));
+            if (dv - c > PAIR_COLUMNS)
+                _mm256_storeu_si256((__m256i *)(out + panel), _mm512_extracti64x4_epi64(x, 1));
         }
     }
 }
 
-/* pv of body/pv.h on pairs. Registers: mr * V_TILE accumulators, 2 weights, 1 broadcast. Bound: mr * V_TILE vdpbf16ps per
-   pair of keys. */
-FV_INLINE void pv_pair_tile(const uint32_t *p, int nk, const uint32_t *vt, ptrdiff_t ld, const float *alpha, float *ot,
-                            const int mr)
+/* pv of body/pv.h on pairs, mr columns of a panel. Registers: mr * V_TILE accumulators, 2 weights, 1 broadcast. Bound:
+   mr * V_TILE vdpbf16ps per pair of keys. */
+FV_INLINE void pv_pair_tile(const uint32_t *p, int nk, const uint32_t *vt, const float *alpha, float *ot, const int mr)
 {
-    vf acc[V_MC][V_TILE];
+    vf acc[PAIR_COLUMNS][V_TILE];
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
         for (int n = 0; n < V_TILE; n++)
             acc[r][n] = alpha ? v_mul(v_load(alpha + n * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
     FV_UNROLL_2
-    for (int j = 0; j < nk; j += 2, p += LANES, vt += ld) {
+    for (int j = 0; j < nk; j += 2, p += LANES, vt += PAIR_COLUMNS) {
         __m512bh w[V_TILE];
         FV_UNROLL
         for (int n = 0; n < V_TILE; n++)
@@ -209,22 +220,19 @@ FV_INLINE void pv_pair_tile(const uint32_t *p, int nk, const uint32_t *vt, ptrdi
             v_store(ot + r * LANES + n * VL, acc[r][n]);
 }
 
-void fvk_pv_pair_bf16__avx512_bf16(const void *p, int nk, const uint32_t *vt, ptrdiff_t ld, int dv, const float *alpha,
-                                   float *ot)
+void fvk_pv_pair_bf16__avx512_bf16(const void *p, int nk, const uint32_t *vt, int dv, const float *alpha, float *ot)
 {
+    const ptrdiff_t panel = (ptrdiff_t)((nk + 1) / 2) * PAIR_COLUMNS;
     int c = 0;
-    for (; c + V_MC <= dv; c += V_MC)
-        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, V_MC);
-    if (c + 8 <= dv) {
-        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 8);
-        c += 8;
-    }
+    for (; c + PAIR_COLUMNS <= dv; c += PAIR_COLUMNS, vt += panel)
+        pv_pair_tile(p, nk, vt, alpha, ot + (size_t)c * LANES, PAIR_COLUMNS);
     if (c + 4 <= dv) {
-        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 4);
+        pv_pair_tile(p, nk, vt, alpha, ot + (size_t)c * LANES, 4);
         c += 4;
+        vt += 4;
     }
-    for (; c < dv; c++)
-        pv_pair_tile(p, nk, vt + c, ld, alpha, ot + (size_t)c * LANES, 1);
+    for (; c < dv; c++, vt++)
+        pv_pair_tile(p, nk, vt, alpha, ot + (size_t)c * LANES, 1);
 }
 
 /* ------------------------------------------------------------------ the machine */

@@ -35,7 +35,9 @@ double FVK(peak_f32)(uint64_t n)
                     acc[r][v] = v_fma(v_set1(x[r * STEPS + t]), w[v], acc[r][v]);
         }
     }
+    FV_UNROLL
     for (int r = 0; r < V_MR; r++)
+        FV_UNROLL
         for (int v = 0; v < V_TILE; v++)
             sum += v_sum(acc[r][v]);
     seed = sum;

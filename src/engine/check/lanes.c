@@ -458,7 +458,7 @@ void fv_case_pv(fv_case *c)
 
 static void call_values_pair(fv_case *c)
 {
-    ((fvk_values_pair_fn *)c->fn)(c->v_rows, c->nk, c->dv, (uint32_t *)c->block, c->ldo);
+    ((fvk_values_pair_fn *)c->fn)(c->v_rows, c->nk, c->dv, (uint32_t *)c->block);
 }
 
 /* Keys whose words fit a guarded block. */
@@ -469,17 +469,22 @@ static int draw_pair_keys(fv_case *c)
     return nk < MOST ? nk : MOST;
 }
 
-/* Words of the pairs of nk rows of dv, ldo >= dv apart, guarded behind the last. */
+/* Columns of the words: those of whole panels of 8. */
+static int word_columns(const fv_case *c)
+{
+    return (c->dv + 7) / 8 * 8;
+}
+
 static uint16_t *draw_words(fv_case *c)
 {
-    c->ldo = c->dv + (fv_draw_once_in(c, 2) ? fv_draw_int(c, 0, 40) : 0);
-    c->block = fv_case_floats(c, "vt", (size_t)((c->nk - 1) / 2) * (size_t)c->ldo + (size_t)c->dv);
+    c->block = fv_case_floats(c, "vt", (size_t)((c->nk + 1) / 2) * (size_t)word_columns(c));
     return (uint16_t *)c->block;
 }
 
+/* Where row j, column t lies. */
 static size_t word_half(const fv_case *c, int j, int t)
 {
-    return ((size_t)(j / 2) * (size_t)c->ldo + (size_t)t) * 2 + (size_t)(j % 2);
+    return ((size_t)(t / 8 * ((c->nk + 1) / 2) + j / 2) * 8 + (size_t)(t % 8)) * 2 + (size_t)(j % 2);
 }
 
 void fv_case_values_pair(fv_case *c)
@@ -496,14 +501,16 @@ void fv_case_values_pair(fv_case *c)
     if (!fv_case_run(c))
         return;
     for (int j = 0; j < (c->nk + 1) / 2 * 2; j++)
-        for (int t = 0; t < c->dv; t++)
+        for (int t = 0; t < word_columns(c); t++) {
+            double want = j < c->nk && t < c->dv ? c->memory->v[(size_t)j * (size_t)c->dv + (size_t)t] : 0;
             fv_case_expect(c, "vt", j, t, (float)fv_ref_from_half(c->row->dtype, vt[word_half(c, j, t)]),
-                           (fv_want){j < c->nk ? c->memory->v[(size_t)j * (size_t)c->dv + (size_t)t] : 0, FV_EXACT});
+                           (fv_want){want, FV_EXACT});
+        }
 }
 
 static void call_pv_pair(fv_case *c)
 {
-    ((fvk_pv_pair_fn *)c->fn)(c->qt, c->nk, (const uint32_t *)c->block, c->ldo, c->dv, c->alpha, c->o);
+    ((fvk_pv_pair_fn *)c->fn)(c->qt, c->nk, (const uint32_t *)c->block, c->dv, c->alpha, c->o);
 }
 
 /* Probabilities as pairs in c->qt, 0 behind an odd nk; memory->p holds them in double. */
@@ -531,8 +538,8 @@ void fv_case_pv_pair(fv_case *c)
     fv_case_poison(c, lanes, c->v_rows, c->dv, c->row->dtype, memory->v);
     vt = draw_words(c);
     for (int j = 0; j < (c->nk + 1) / 2 * 2; j++)
-        for (int t = 0; t < c->dv; t++)
-            vt[word_half(c, j, t)] = j < c->nk ? ((const uint16_t *)c->v_rows[j])[t] : 0;
+        for (int t = 0; t < word_columns(c); t++)
+            vt[word_half(c, j, t)] = j < c->nk && t < c->dv ? ((const uint16_t *)c->v_rows[j])[t] : 0;
     draw_probabilities(c);
     draw_accumulator(c);
     c->call = call_pv_pair;

@@ -251,7 +251,7 @@ static void copy_block(lanes *x, const queue *q, int pairs)
         if (!w->kernel.qk_pair)
             w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
         if (pairs)
-            w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v, x->ldv);
+            w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v);
         else
             w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
         return;
@@ -321,7 +321,7 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         edit_block(x, y, q, rows);
     if (pairs) {
         kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
-        kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, x->ldv, dv, y->started ? x->alpha : NULL, y->ot);
+        kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
     } else {
         kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
         kernel->pv(x->s, q->n, v, dv, rows, y->started ? x->alpha : NULL, y->ot);

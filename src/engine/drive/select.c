@@ -247,7 +247,7 @@ static void bracket(const fv_scores *row, int64_t k, int64_t m, float *lo, float
     *lo = row->least;
     *hi = row->max;
     if (rank + far < (double)m)
-        *lo = bisect_count(x.a, m, (int64_t)(rank + far), m / 64, row->least, row->max, row->kernel, x.b, x.at).score;
+        *lo = bisect_count(x.a, m, (int64_t)(rank + far), (int64_t)(rank + far) / 8 + 1, row->least, row->max, row->kernel, x.b, x.at).score;
     if (rank - far >= 1 && 8 * k > row->n)
         *hi = bisect_count(x.a, m, (int64_t)(rank - far), 0, row->least, row->max, row->kernel, x.b, x.at).score;
 }

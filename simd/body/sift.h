@@ -1,6 +1,11 @@
-/* Passes over one row of scores that choose among them: sift copies those of a range side by side, mass and moments add
-   up in double what lies above a threshold, ramp is the weight of a sparse map. Contracts: kernel.h.
-   Bound of sift with v_pack: five shuffles per vector, the same whatever is kept; without, a few cycles per number kept. */
+/* Passes over one row of scores that choose among them: sift copies those of a range side by side, mass, veil and moments
+   add up in double what lies above a threshold, ramp is the weight of a sparse map. Contracts: kernel.h.
+
+   sift works in two ways. Where little is kept: bits of 32 numbers at a time, a list of the groups that have any (made
+   without branches), then bit by bit; about a cycle per vector and six per number kept. With v_pack, vector by vector: five
+   shuffles per vector, whatever is kept. A row is cut in chunks, and each chunk takes the way that suits the one before. */
+enum { SIFT_GROUP = 32, SIFT_CHUNK = 1024, SIFT_FEW = SIFT_CHUNK / 48 };
+
 FV_INLINE int64_t sift_bits(uint32_t bits, const float *x, int64_t first, float *y, int32_t *at)
 {
     int64_t m = 0;
@@ -12,30 +17,64 @@ FV_INLINE int64_t sift_bits(uint32_t bits, const float *x, int64_t first, float 
     return m;
 }
 
-/* Lanes neither below low nor, where it matters, above high. */
-FV_INLINE uint32_t sift_one(vf z, vf low, vf high, const int two)
+/* Lanes below low or, where it matters, above high. */
+FV_INLINE uint32_t sift_out(vf z, vf low, vf high, const int two)
 {
-    const uint32_t all = (uint32_t)((1ull << VL) - 1);
     uint32_t out = v_bits(v_lt(z, low));
-    return (two ? out | v_bits(v_lt(high, z)) : out) ^ all;
+    return two ? out | v_bits(v_lt(high, z)) : out;
+}
+
+/* Numbers from first on, n of them: whole groups, at most a chunk. */
+FV_INLINE int64_t sift_few(const float *x, int64_t first, int64_t n, vf low, vf high, float *y, int32_t *at, const int two)
+{
+    uint32_t bits[SIFT_CHUNK / SIFT_GROUP];
+    int32_t group[SIFT_CHUNK / SIFT_GROUP];
+    int64_t m = 0, groups = 0;
+    for (int g = 0; g < n / SIFT_GROUP; g++) {
+        uint32_t out = 0;
+        FV_UNROLL
+        for (int i = 0; i < SIFT_GROUP; i += VL)
+            out |= sift_out(v_load(x + first + g * SIFT_GROUP + i), low, high, two) << i;
+        bits[g] = ~out;
+        group[groups] = g;
+        groups += ~out != 0;
+    }
+    for (int64_t i = 0; i < groups; i++)
+        m += sift_bits(bits[group[i]], x, first + group[i] * SIFT_GROUP, y + m, at + m);
+    return m;
 }
 
 FV_INLINE int64_t sift_row(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at, const int two)
 {
     const vf low = v_set1(lo), high = v_set1(hi);
     int64_t m = 0, j = 0;
-    for (; j + VL <= n; j += VL) {
-        vf z = v_load(x + j);
 #ifdef V_HAS_PACK
-        m += v_pack(two ? v_and(v_nlt(z, low), v_nlt(high, z)) : v_nlt(z, low), z, (int32_t)j, y + m, at + m);
+    int64_t before = SIFT_CHUNK;
 #else
-        m += sift_bits(sift_one(z, low, high, two), x, j, y + m, at + m);
+    int64_t before = 0;
 #endif
+    while (n - j >= SIFT_GROUP) {
+        int64_t size = n - j < SIFT_CHUNK ? (n - j) / SIFT_GROUP * SIFT_GROUP : SIFT_CHUNK, m0 = m;
+        if (before < SIFT_FEW)
+            m += sift_few(x, j, size, low, high, y + m, at + m, two);
+#ifdef V_HAS_PACK
+        else
+            for (int64_t i = j; i < j + size; i += VL) {
+                vf z = v_load(x + i);
+                vm in = two ? v_and(v_nlt(z, low), v_nlt(high, z)) : v_nlt(z, low);
+                m += v_pack(in, z, (int32_t)i, y + m, at + m);
+            }
+        before = m - m0;
+#else
+        (void)m0;
+#endif
+        j += size;
     }
-    if (j < n) {
-        uint32_t bits = sift_one(v_load_n(x + j, (int)(n - j)), low, high, two);
-        m += sift_bits(bits & ((1u << (n - j)) - 1), x, j, y + m, at + m);
-    }
+    for (; j < n; j++)
+        if (!(x[j] < lo) && !(x[j] > hi)) {
+            y[m] = x[j];
+            at[m++] = (int32_t)j;
+        }
     return m;
 }
 

@@ -153,10 +153,10 @@ static int64_t apply_topp(fv_scores *r)
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static int64_t apply_threshold_rel(fv_scores *r)
 {
-    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n, -1};
+    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n, 0, 0};
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
-    cut.kept = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
+    cut.kept = cut.reach = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
     return softmax_cut(r, cut, cut.kept, e, all);
 }
 
@@ -181,37 +181,57 @@ static int64_t apply_threshold_prob(fv_scores *r)
 /* p_j = max((s_j - max) slope - tau, 0)^(1 / slope); where it is needed, tau makes the p add up to 1. tau lies between -1
    and -(1/n)^slope, so that only scores within 1 / slope of the maximum can get a weight. */
 
-/* A step of Newton's on sum r = 1 or sum r^2 = 1: the sum is convex and falls with tau, so that from any tau a step lands
-   where the sum is at least 1, and steps from there approach the solution. sum: from the moments kernel, for a sample divided
-   by the share of the row that it is. */
-static double newton(const double sum[3], int square)
+/* The sum over the row is convex and falls with tau. A step of Newton's therefore lands where it is at least 1, on the safe
+   side of the solution, wherever it starts. sum: of the moments kernel, for a sample divided by its share of the row. */
+static double safe_step(const double sum[3], int square)
 {
     return square ? (sum[2] - 1) / (2 * sum[1]) : (sum[1] - 1) / sum[0];
 }
 
-/* Raises ramp->tau from where the sum is at least `share`. What falls out of the support leaves the m scores: copies go to w
-   and at, both with room for m + FVK_SIFT_ROOM. */
-static void solve(const float *v, int64_t m, int square, double share, const fv_row_kernels *kernel, float *w, int32_t *at,
-                  fvk_ramp *ramp)
+/* The step that solves for tau exactly if no key joins or leaves the support; NaN when there is none. */
+static double exact_step(const double sum[3], int square)
 {
+    if (!square)
+        return (sum[1] - 1) / sum[0];
+    return (sum[2] - 1) / (sum[1] + sqrt(sum[1] * sum[1] - sum[0] * (sum[2] - 1)));
+}
+
+/* Finds ramp->tau for m scores, the share of a row that they are, from where it is. Returns 1; or 0 when the solution lies
+   below, with a safe tau: there m was what a larger tau may have left. What cannot be in the support leaves the scores:
+   copies go to w and at, both with room for m + FVK_SIFT_ROOM. */
+static int solve(const float *v, int64_t m, int square, double share, const fv_row_kernels *kernel, float *w, int32_t *at,
+                 fvk_ramp *ramp)
+{
+    double least = -1, last = -1;
     for (int step = 0; step < 100; step++) {
-        double sum[3], rise;
+        double sum[3], safe, exact, move;
         int64_t left;
         kernel->moments(v, m, ramp, sum);
         left = (int64_t)sum[0];
+        if (sum[0] == last) /* the same keys as in the step before, which solved for them */
+            return 1;
         for (int i = 0; i < 3; i++)
             sum[i] /= share;
-        rise = newton(sum, square);
-        if (!(rise > 0))
-            return;
-        ramp->tau += rise;
-        if (rise < 0x1p-50)
-            return;
+        safe = ramp->tau + safe_step(sum, square);
+        exact = ramp->tau + exact_step(sum, square);
+        if (step == 0 && safe < ramp->tau && ramp->tau > -1) {
+            ramp->tau = safe > -1 ? safe : -1;
+            return 0;
+        }
+        least = safe > least ? safe : least;
+        last = exact >= least ? (double)left : -1;
+        exact = exact >= least ? exact : least;
+        move = exact - ramp->tau;
+        ramp->tau = exact;
+        /* keys that left with the last step lie within it of the edge */
+        if (move == 0 || (square && sum[0] * move * move < 0x1p-52 * sum[1]))
+            return 1;
         if (left < m / 2 && m > 64) {
-            m = kernel->sift(v, m, float_below(ramp->shift + ramp->tau / ramp->slope), INFINITY, w, at);
+            m = kernel->sift(v, m, float_below(ramp->shift + least / ramp->slope), INFINITY, w, at);
             v = w;
         }
     }
+    return 1;
 }
 
 /* A tau to start from, where the sum over the row is likely to be a little more than 1: that of a sample. Never below -1. */
@@ -220,7 +240,7 @@ static double guess(const fv_scores *r, int square, fvk_ramp ramp)
     fv_select_scratch x = fv_select_parts(r);
     int64_t m = fv_select_sample(r->s, r->n, x.a);
     if (m)
-        solve(x.a, m, square, 1.5 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
+        solve(x.a, m, square, 1.3 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
     return ramp.tau;
 }
 
@@ -243,22 +263,23 @@ static int64_t simplex(fv_scores *r, double slope, int square)
     int64_t m = 0, kept;
     ramp.tau = guess(r, square, ramp);
     for (int attempt = 0;; attempt++) {
-        double sum[3], rise;
         m = r->kernel->sift(r->s, r->n, float_below(ramp.shift + ramp.tau / slope), INFINITY, x.a, x.at);
-        if (ramp.tau == -1)
+        if (solve(x.a, m, square, 1, r->kernel, x.b, r->at, &ramp))
             break;
-        r->kernel->moments(x.a, m, &ramp, sum);
-        rise = newton(sum, square);
-        if (rise >= 0)
-            break;
-        ramp.tau = attempt < 2 && ramp.tau + rise > -1 ? ramp.tau + rise : -1;
+        ramp.tau = attempt < 2 ? ramp.tau : -1;
     }
-    solve(x.a, m, square, 1, r->kernel, x.b, r->at, &ramp);
     if (m < r->n / 2) {
         kept = r->kernel->sift(x.a, m, edge(&ramp), INFINITY, r->p, r->at);
         fv_select_compose(r->at, kept, x.at);
     } else
         kept = r->kernel->sift(r->s, r->n, edge(&ramp), INFINITY, r->p, r->at);
+    if (r->may_spread && 3 * kept > r->n) {
+        r->kernel->ramp(r->s, r->n, &ramp, square, r->p);
+        r->kernel->veil(r->s, r->p, r->n, edge(&ramp), r->s, &kept);
+        r->factor = 1;
+        r->spread = 1;
+        return kept;
+    }
     r->kernel->ramp(r->p, kept, &ramp, square, r->p);
     return kept;
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* NEAR: bytes of values that stay close while the rows of a tile use them. */
-enum { ROWS = FVK_MAX_ROWS, NEAR = 128 << 10, NEAR_KEYS = 4096, FEW = 32 };
+enum { ROWS = FVK_MAX_ROWS, NEAR = 256 << 10, NEAR_KEYS = 4096, FEW = 32 };
 
 typedef struct pruned {
     const fv_work *work;
@@ -302,13 +302,12 @@ static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
 }
 
 /* Values of the keys that each row keeps, row by row. Where most keys are kept by some row (many), a stretch of keys at a time
-   so that their values are near for the next row, and the next stretch is asked for meanwhile. */
+   so that their values are near for the next row. */
 static void weigh_rows(pruned *x, int many, float *const *o)
 {
     const fv_work *w = x->work;
-    const size_t bytes = (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype);
     const int64_t stretch = many ? near_keys(w) : x->keys;
-    int64_t from[FVK_MAX_LANES] = {0}, asked = 0;
+    int64_t from[FVK_MAX_LANES] = {0};
     for (int64_t stop = 0; stop < x->keys;) {
         stop = x->keys - stop < stretch ? x->keys : stop + stretch;
         for (int i = 0; i < x->n; i++) {
@@ -316,8 +315,6 @@ static void weigh_rows(pruned *x, int many, float *const *o)
             int64_t j = x->kept[i] == x->keys ? stop : from[i];
             for (; x->kept[i] < x->keys && j < x->kept[i] && at[j] < stop;)
                 j++;
-            for (; many && asked < stop + stretch * (i + 1) / x->n && asked < x->keys; asked++)
-                ask(x->v[asked], bytes);
             add_values(x, i, from[i], j, o[i]);
             from[i] = j;
         }

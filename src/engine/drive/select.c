@@ -105,7 +105,9 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
             k -= before;
             while (ties < k && small[k - 1 - ties] == small[k - 1])
                 ties++;
-            return (fv_cut){small[k - 1], ties, 0, -1};
+            for (reach = k; reach < n && small[reach] == small[k - 1];)
+                reach++;
+            return (fv_cut){small[k - 1], ties, 0, -1, before + reach};
         }
         t = middle(lo, hi, step);
         count = before + kernel->count(v, n, t);
@@ -116,7 +118,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
             lo = at_order(order_of(t) + 1);
             reach = count;
             if (reach <= k + slack && slack)
-                return (fv_cut){lo, reach, 0, -1};
+                return (fv_cut){lo, reach, 0, -1, reach};
         }
         if (reach - above <= n / 4) {
             n = kernel->sift(v, n, lo, hi, w, at);
@@ -124,7 +126,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
             before = above;
         }
     }
-    return (fv_cut){hi, k - above, 0, -1};
+    return (fv_cut){hi, k - above, 0, -1, reach};
 }
 
 /* The same among at most SMALL scores. */
@@ -140,7 +142,7 @@ static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
         ties = score[i] == score[i - 1] ? ties + 1 : 1;
         sum += (double)mass[i];
     }
-    return (fv_cut){score[i], ties, 0, -1};
+    return (fv_cut){score[i], ties, 0, -1, -1};
 }
 
 /* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
@@ -180,7 +182,7 @@ static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need
     }
     kernel->exps(&hi, 1, max, -INFINITY, &each);
     ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
-    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0, -1};
+    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0, -1, -1};
 }
 
 /* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
@@ -211,27 +213,27 @@ int64_t fv_cut_list(fv_scores *row, fv_cut cut)
         fv_select_compose(row->at, kept, x.at);
     } else
         kept = row->kernel->sift(row->s, row->n, cut.score, INFINITY, row->p, row->at);
-    return drop_ties(row->p, row->at, kept, cut);
+    return kept == cut.kept ? kept : drop_ties(row->p, row->at, kept, cut);
 }
 
 int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
 {
     const fv_row_kernels *kernel = row->kernel;
-    int64_t above = 0, kept = cut.kept;
+    int64_t kept = cut.reach, surplus;
     float *p = row->p;
-    if (e) {
+    if (e)
         *sum = kernel->veil(row->s, e, row->n, cut.score, p, &kept);
-    } else {
+    else
         *sum = kernel->exps(row->s, row->n, row->max, cut.score, p);
-        kept = kernel->count(p, row->n, 0.5f * FVK_DROPPED);
-    }
-    if (kept != cut.kept)
-        above = kernel->count(row->s, row->n, cut.score);
-    for (int64_t j = row->n - 1; kept != cut.kept && kept - above > cut.ties; j--)
+    surplus = kept - cut.kept;
+    if (cut.kept < 0)
+        surplus = kept - kernel->count(row->s, row->n, cut.score) - cut.ties;
+    for (int64_t j = row->n - 1; surplus > 0; j--)
         if (row->s[j] == cut.score) {
             *sum -= (double)p[j];
             p[j] = FVK_DROPPED;
             kept--;
+            surplus--;
         }
     memcpy(row->s, p, (size_t)row->n * sizeof *p);
     return kept;
@@ -245,7 +247,7 @@ static void bracket(const fv_scores *row, int64_t k, int64_t m, float *lo, float
     *lo = row->least;
     *hi = row->max;
     if (rank + far < (double)m)
-        *lo = bisect_count(x.a, m, (int64_t)(rank + far), m / 64, row->least, row->max, row->kernel, x.b, x.at).score;
+        *lo = bisect_count(x.a, m, (int64_t)(rank + far), (int64_t)(rank + far) / 8 + 1, row->least, row->max, row->kernel, x.b, x.at).score;
     if (rank - far >= 1 && 8 * k > row->n)
         *hi = bisect_count(x.a, m, (int64_t)(rank - far), 0, row->least, row->max, row->kernel, x.b, x.at).score;
 }
@@ -286,6 +288,7 @@ fv_cut fv_cut_count(fv_scores *row, int64_t k)
             cut = bisect_count(x.a, inside, k - above, 0, lo, hi, kernel, x.b, row->at);
             cut.candidates = above ? n : inside;
             cut.kept = k;
+            cut.reach += above;
             return cut;
         }
     }
@@ -295,38 +298,51 @@ fv_cut fv_cut_count(fv_scores *row, int64_t k)
     return cut;
 }
 
+/* A bracket lo..hi of the score at which the exponentials below add up to `tail`, from the m sampled scores in part a and
+   their exponentials in part b: small exponentials are many, so that a sample knows their sum better than that of the large
+   ones. Within a factor of `sure`. hi is INFINITY when few scores lie above lo. */
+static void bracket_mass(const fv_scores *row, double tail, double sure, int64_t m, float *lo, float *hi)
+{
+    const fv_select_scratch x = fv_select_parts(row);
+    const fv_row_kernels *kernel = row->kernel;
+    const float least = row->least, max = row->max;
+    double sum = 0, under = tail * (double)m / (double)row->n;
+    for (int64_t i = 0; i < m; i++)
+        sum += (double)x.b[i];
+    *lo = max;
+    *hi = INFINITY;
+    if (sum > under / sure)
+        *lo = bisect_mass(x.a, x.b, m, sum - under / sure, least, max, max, kernel, row->p, row->p + m, x.at).score;
+    if (sum > under * sure && kernel->count(x.a, m, *lo) > m / 4)
+        *hi = bisect_mass(x.a, x.b, m, sum - under * sure, least, max, max, kernel, row->p, row->p + m, x.at).score;
+}
+
 fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need)
 {
     const fv_row_kernels *kernel = row->kernel;
     const int64_t n = row->n;
     const fv_select_scratch x = fv_select_parts(row);
-    int64_t m = fv_select_sample(row->s, n, x.a), inside;
-    double tail = (all - need) * 0.8, mass, sum, want;
-    float lo;
+    const int64_t m = fv_select_sample(row->s, n, x.a);
+    int64_t inside, more;
+    double mass, above;
+    float lo, hi;
     fv_cut cut;
-    /* Below the bound may lie what the cut leaves out, 1 - p of all; small exponentials are many, so a sample knows their
-       sum better than that of the large ones. */
-    for (int attempt = 0; m && attempt < 2; attempt++, tail *= 0.5) {
+    for (int attempt = 0; m && attempt < 2; attempt++) {
         fv_select_sample(row->s, n, x.a);
         fv_select_sample(e, n, x.b);
-        sum = 0;
-        for (int64_t i = 0; i < m; i++)
-            sum += (double)x.b[i];
-        want = sum - tail * (double)m / (double)n;
-        lo = row->max;
-        if (want > 0)
-            lo = bisect_mass(x.a, x.b, m, want, row->least, row->max, row->max, kernel, row->p, row->p + m, x.at).score;
-        inside = kernel->sift(row->s, n, lo, INFINITY, x.a, x.at);
-        if (inside > n / 4)
-            break;
-        mass = 0;
+        bracket_mass(row, all - need, attempt ? 2 : 1.25, m, &lo, &hi);
+        inside = kernel->sift(row->s, n, lo, hi, x.a, x.at);
+        more = 0;
+        above = hi < INFINITY ? kernel->mass(row->s, e, n, hi, &more) : 0;
+        mass = above;
         for (int64_t i = 0; i < inside; i++) {
             row->p[i] = e[x.at[i]];
             mass += (double)row->p[i];
         }
-        if (mass >= need) {
-            cut = bisect_mass(x.a, row->p, inside, need, lo, row->max, row->max, kernel, x.b, x.c, row->at);
-            cut.candidates = inside;
+        if (above < need && mass >= need && inside) {
+            cut = bisect_mass(x.a, row->p, inside, need - above, lo, hi < row->max ? hi : row->max, row->max, kernel, x.b, x.c,
+                              row->at);
+            cut.candidates = more ? n : inside;
             return cut;
         }
     }

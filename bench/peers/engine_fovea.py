@@ -55,7 +55,7 @@ class ContextOptions(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("allocate", ALLOCATE), ("release", RELEASE), ("allocator_user", C.c_void_p),
                 ("run", C.c_void_p), ("run_user", C.c_void_p), ("threads", C.c_uint), ("log", C.c_void_p),
                 ("log_user", C.c_void_p), ("load", LOAD), ("unload", UNLOAD), ("load_user", C.c_void_p), ("isa", C.c_char_p),
-                ("seed", C.c_uint64)]
+                ("seed", C.c_uint64), ("tuning", C.c_char_p)]
 
 
 class Library:
@@ -66,7 +66,7 @@ class Library:
         if not os.path.exists(path):
             raise Missing("no %s: build fovea first (with shared libraries), or name its build directory by --build" % path)
         self.lib = C.CDLL(path)
-        for name in ("version", "isa_best", "context_isa", "plan_explain"):
+        for name in ("version", "context_isa", "context_tuning_source"):
             getattr(self.lib, "fovea_" + name).restype = C.c_char_p
         self.lib.fovea_plan_workspace.restype = C.c_size_t
         for name in ("fma", "bf16", "read"):
@@ -108,7 +108,9 @@ def start(settings):
 
 
 def version():
-    return "%s, %s" % (library.lib.fovea_version().decode(), library.lib.fovea_context_isa(library.context).decode())
+    lib, context = library.lib, library.context
+    return "%s, %s, tuning: %s" % tuple(text.decode() for text in (
+        lib.fovea_version(), lib.fovea_context_isa(context), lib.fovea_context_tuning_source(context)))
 
 
 def strides(x):

@@ -161,6 +161,8 @@ def markdown(machine, results, full):
     behind = [r for r in placed if verdict(r).state in ("behind", "tie")]
     bound = [r for r in placed if verdict(r).state == "bound"]
     out = machine_text(machine)
+    if not results:
+        return "\n".join(out + ["", "Nothing was measured."]) + "\n"
     out += summary(behind, "Rows where fovea is not first: bugs to work on (ratios of 0.98 and more are ties)")
     if not behind:
         out += ["", "fovea is first in every row."]

@@ -175,6 +175,7 @@ def test_markdown():
     assert text.index("not first") < text.index("lost (avx2)") < text.index("### Prefill") < text.index("| won |")
     assert "2000.0 ! |" in text and "onnx (not there)" in text and "| torch |" in text
     assert "Every engine" not in text and "Every engine" in table.markdown(MACHINE, some, full=True)
+    assert "first in" not in table.markdown(MACHINE, [], full=False)
     assert "first in every row" in table.markdown(MACHINE, some[:1], full=False)
     whole = table.markdown(MACHINE, [result("x", fovea=figure(1), gemm=figure(2, attention=False), bad=figure(3, error=1))], True)
     assert "gemm (no softmax)" in whole and "bad (WRONG, not ranked)" in whole

@@ -7,11 +7,7 @@ enum { PV_MOST = 12 }; /* columns of the largest micro-tile of any instruction s
 FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
                        float *ot, const int mr, const int n0, const int nv)
 {
-<<<<<<< HEAD
     vf acc[PV_MOST][V_TILE];
-=======
-    vf acc[V_MC > 8 ? V_MC : 8][V_TILE];
->>>>>>> d09e752 (pv: room for every remainder in one array; committed counts renewed)
     p += n0 * VL;
     ot += n0 * VL;
     FV_UNROLL

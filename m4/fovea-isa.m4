@@ -46,6 +46,18 @@ float in[16], out[16];]], [[
     __m512bh pair = _mm512_cvtne2ps_pbh(a, a);
     _mm512_storeu_ps(out, _mm512_dpbf16_ps(a, pair, pair));]])
 
+FOVEA_ISA([amx], [x86],
+    [-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mavx2 -mavx512bf16 -mamx-tile -mamx-bf16],
+    [[#include <immintrin.h>
+char config[64]; short in[512]; float out[256];]], [[
+    _tile_loadconfig(config);
+    _tile_loadd(1, in, 64);
+    _tile_zero(0);
+    _tile_loadd(2, in, 64);
+    _tile_dpbf16ps(0, 1, 2);
+    _tile_stored(0, out, 64);
+    _tile_release();]])
+
 dnl gcc 12 schedules the NEON tiles before it allocates registers and then spills inside the loop.
 fovea_neon_flags=
 AS_IF([test "x$fovea_family" = xarm64], [

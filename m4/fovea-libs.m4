@@ -33,7 +33,7 @@ AS_IF([test "x$have_$1" = xyes], [AC_DEFINE([HAVE_$2], [1], [$1 is used.])],
 
 AC_DEFUN([FOVEA_SUMMARY], [
 fovea_sets="scalar generic"
-for fovea_set in avx2 avx512 avx512_bf16 neon; do
+for fovea_set in avx2 avx512 avx512_bf16 amx neon; do
     eval "fovea_answer=\$fovea_isa_$fovea_set"
     AS_IF([test "x$fovea_answer" = xyes], [fovea_sets="$fovea_sets $fovea_set"])
 done

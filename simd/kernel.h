@@ -52,6 +52,14 @@ typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, con
 typedef fvk_softmax_fn fvk_softmax_pair_fn;
 typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *vt);
 typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, int dv, const float *alpha, float *ot);
+/* The same for instruction sets that multiply tiles. softmax_parts: s is left alone; the bf16 parts whose sum a probability
+   is, to 8 bits when parts is 1 and exactly when it is 3, go to p[j / 32][part][j % 32 / 2][lane][j % 2], 0 behind nk up to a
+   multiple of 32. values_tile: vt[j / 32][c][j % 32], 0 behind nk and dv up to multiples of 32 and 16; returns 1 when
+   all values are finite. pv_tile: as pv, for finite values only, since a part may be 0 where the probability is not. */
+typedef void fvk_softmax_parts_fn(const float *s, int nk, float *m, const float *mx, float *l, float *alpha, int parts,
+                                  void *p);
+typedef int fvk_values_tile_fn(const void *const *v, int nk, int dv, void *vt);
+typedef void fvk_pv_tile_fn(const void *p, int parts, int nk, const void *vt, int dv, const float *alpha, float *ot);
 /* o[lane][c] = r[lane] ot[c][lane], lane < n. */
 typedef void fvk_store_fn(const float *ot, int dv, const float *r, float *const *o, int n);
 /* Weights of a tile, none negative but FVK_DROPPED, which becomes 0; rows[j]: the lanes that keep key j. */
@@ -144,14 +152,14 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
-    FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
+    FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
     FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
     FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */
 typedef enum fvk_isa {
-    FVK_SCALAR, FVK_GENERIC, FVK_AVX2, FVK_AVX512, FVK_AVX512_BF16, FVK_NEON, FVK_ISAS
+    FVK_SCALAR, FVK_GENERIC, FVK_AVX2, FVK_AVX512, FVK_AVX512_BF16, FVK_AMX, FVK_NEON, FVK_ISAS
 } fvk_isa;
 
 typedef struct fvk_row {

@@ -73,6 +73,15 @@ libfvk_avx512_bf16_la_SOURCES = \
 libfvk_avx512_bf16_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
 libfvk_avx512_bf16_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AVX512_BF16_CFLAGS)
 
+if FV_ISA_AMX
+noinst_LTLIBRARIES += libfvk_amx.la
+FV_KERNEL_LIBS += libfvk_amx.la
+endif
+libfvk_amx_la_SOURCES = \
+	simd/amx/kernels_amx.c
+libfvk_amx_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
+libfvk_amx_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AMX_CFLAGS)
+
 if FV_ISA_NEON
 noinst_LTLIBRARIES += libfvk_neon.la
 FV_KERNEL_LIBS += libfvk_neon.la

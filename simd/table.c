@@ -8,7 +8,8 @@
 enum {
     op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
     op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_softmax_pair = FVK_SOFTMAX_PAIR, op_values_pair = FVK_VALUES_PAIR,
-    op_pv_pair = FVK_PV_PAIR, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
+    op_pv_pair = FVK_PV_PAIR, op_softmax_parts = FVK_SOFTMAX_PARTS,
+    op_values_tile = FVK_VALUES_TILE, op_pv_tile = FVK_PV_TILE, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
     op_widen = FVK_WIDEN, op_small_tail = FVK_SMALL_TAIL,
     op_small_softmax = FVK_SMALL_SOFTMAX, op_small_pv = FVK_SMALL_PV, op_dot = FVK_DOT, op_axpy = FVK_AXPY, op_row_softmax = FVK_ROW_SOFTMAX,
     op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE,
@@ -16,7 +17,7 @@ enum {
     op_moments = FVK_MOMENTS, op_ramp = FVK_RAMP, op_peak = FVK_PEAK, op_read = FVK_READ,
     dtype_f32 = FVK_F32, dtype_bf16 = FVK_BF16, dtype_f16 = FVK_F16,
     isa_scalar = FVK_SCALAR, isa_generic = FVK_GENERIC, isa_avx2 = FVK_AVX2, isa_avx512 = FVK_AVX512,
-    isa_avx512_bf16 = FVK_AVX512_BF16, isa_neon = FVK_NEON
+    isa_avx512_bf16 = FVK_AVX512_BF16, isa_amx = FVK_AMX, isa_neon = FVK_NEON
 };
 
 #define KERNEL(op, dtype, isa, lanes, mr, tolerance, note)                                                             \
@@ -30,7 +31,7 @@ const fvk_row fvk_table[] = {
 
 const unsigned fvk_table_rows = sizeof fvk_table / sizeof fvk_table[0];
 
-const char *const fvk_isa_names[FVK_ISAS] = {"scalar", "generic", "avx2", "avx512", "avx512_bf16", "neon"};
+const char *const fvk_isa_names[FVK_ISAS] = {"scalar", "generic", "avx2", "avx512", "avx512_bf16", "amx", "neon"};
 
 const fvk_row *fvk_find(fvk_op op, fvk_dtype dtype, unsigned isas, int lanes)
 {

@@ -1,5 +1,5 @@
-/* The native bf16 dot, which a plan takes where it was measured to beat fma: here that measurement is set, so that both
-   answers are tested on any CPU that has the instruction. Against the oracle, and which path is taken at all. */
+/* The native bf16 dot, and products of tiles, which a plan takes where they were measured to beat fma: here that measurement is
+   set, so that both answers are tested on any CPU that has the instruction. Against the oracle, and which path is taken at all. */
 #include "attention_case.h"
 
 #include "plan/plan.h"
@@ -32,7 +32,7 @@ static attention_run with_dot(int percent)
 {
     if (fovea_isa_available("avx512_bf16") != 1)
         cr_skip_test("no avx512_bf16");
-    atomic_store(&fv_plan_pair_percent, percent);
+    atomic_store(&fv_plan_pair_percent[FVK_AVX512_BF16], percent);
     return (attention_run){"avx512_bf16", 1};
 }
 
@@ -82,6 +82,51 @@ Test(attention_bf16, hidden_values)
     cr_assert(isnan(case_output(b, 0, 0, LQ - 60)[0]));
     case_free(a);
     case_free(b);
+}
+
+/* ------------------------------------------------------------------ tiles */
+
+static attention_run with_tiles(void)
+{
+    if (fovea_isa_available("amx") != 1)
+        cr_skip_test("no amx");
+    atomic_store(&fv_plan_pair_percent[FVK_AMX], 10 * FAST);
+    return (attention_run){"amx", 1};
+}
+
+/* Whole tiles and what is left of them: head sizes, keys and columns about 16 and 32. */
+Test(attention_bf16, tiles_against_the_oracle)
+{
+    static const int64_t size[][3] = {{LK, D, DV}, {LK, 64, 128}, {257, 96, 16}, {130, 33, 1}, {64, 1, 33}, {31, 128, 80}};
+    attention_run run = with_tiles(), two = {"amx", 2};
+    for (size_t n = 0; n < sizeof rules / sizeof *rules; n++)
+        for (size_t i = 0; i < sizeof size / sizeof *size; i++)
+            for (int fast = 0; fast < 2; fast++) {
+                attention_case *c = case_new(1, 2, 1, 99, size[i][0], size[i][1], size[i][2], FOVEA_BF16, 80 + n);
+                attention_case *again = case_new(1, 2, 1, 99, size[i][0], size[i][1], size[i][2], FOVEA_BF16, 80 + n);
+                c->problem.precision = again->problem.precision = fast ? FOVEA_PRECISION_FAST : FOVEA_PRECISION_EXACT;
+                case_verify(c, &rules[n], run);
+                case_run(c, rules[n].spec, run);
+                case_run(again, rules[n].spec, two);
+                case_same(c, again, "two threads");
+                case_free(c);
+                case_free(again);
+            }
+}
+
+/* An infinite value that a row sees is in its output, as everywhere, though tiles multiply finite values only. */
+Test(attention_bf16, tiles_and_infinite_values)
+{
+    attention_run run = with_tiles();
+    attention_case *c = case_new(1, 1, 1, 64, 256, 64, 64, FOVEA_BF16, 93);
+    c->v[64 * 100 + 5] = INFINITY;
+    case_store(c);
+    case_run(c, "dense", run);
+    for (int64_t row = 0; row < 64; row++) {
+        cr_assert(isinf(case_output(c, 0, 0, row)[5]));
+        cr_assert(isfinite(case_output(c, 0, 0, row)[6]));
+    }
+    case_free(c);
 }
 
 /* 1 when any element of the outputs differs. */

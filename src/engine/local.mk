@@ -31,6 +31,7 @@ libengine_la_SOURCES = \
 	src/engine/check/reference.c \
 	src/engine/check/reference.h \
 	src/engine/check/rows.c \
+	src/engine/check/tiles.c \
 	src/engine/check/rows.h \
 	src/engine/check/small.c \
 	src/engine/check/small.h \

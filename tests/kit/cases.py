@@ -451,6 +451,8 @@ def isas():
         for lq in (1, 19):
             yield Case("isa/avx512_bf16 %s lq=%d" % (spec, lq), spec, isa="avx512_bf16", dtype="bf16", lq=lq, lk=37, hq=4, hkv=2,
                        d=33, dv=20)
+            yield Case("isa/amx %s lq=%d" % (spec, lq), spec, isa="amx", dtype="bf16", lq=3 * lq, lk=150, hq=4, hkv=2,
+                       d=33, dv=20)
 
 
 # ---------------------------------------------------------------- the engine's own random choice

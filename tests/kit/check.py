@@ -297,6 +297,7 @@ def check(fovea, case, folder, mutation=None):
 
 FLAGS = {"scalar": (), "generic": (), "avx2": ("avx2", "fma", "f16c"),
          "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl"), "avx512_bf16": ("avx512f", "avx512_bf16"),
+         "amx": ("avx512_bf16", "amx_tile", "amx_bf16"),
          "neon": ("asimd",)}
 
 

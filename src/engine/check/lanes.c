@@ -415,7 +415,7 @@ static void call_pv(fv_case *c)
 }
 
 /* The accumulator and its factors, or NULL and rubbish to be overwritten. */
-static void draw_accumulator(fv_case *c)
+void fv_draw_accumulator(fv_case *c)
 {
     const int lanes = c->row->lanes;
     c->o = fv_case_floats(c, "ot", (size_t)c->dv * lanes);
@@ -445,7 +445,7 @@ void fv_case_pv(fv_case *c)
         c->p[i] = (float)(fv_case_sees(c, i / lanes, i % lanes) || c->clean ? fv_draw_real(c, 0, 1) : 0);
         memory->p[i] = (double)c->p[i];
     }
-    draw_accumulator(c);
+    fv_draw_accumulator(c);
     c->call = call_pv;
     if (!fv_case_run(c))
         return;
@@ -541,7 +541,7 @@ void fv_case_pv_pair(fv_case *c)
         for (int t = 0; t < word_columns(c); t++)
             vt[word_half(c, j, t)] = j < c->nk && t < c->dv ? ((const uint16_t *)c->v_rows[j])[t] : 0;
     draw_probabilities(c);
-    draw_accumulator(c);
+    fv_draw_accumulator(c);
     c->call = call_pv_pair;
     if (!fv_case_run(c))
         return;

@@ -18,12 +18,33 @@ static unsigned built(void)
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* clang 14 knows no "f16c". It shares its registers with AVX, whose OS support the builtins have asked for. */
 static int has_f16c(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) && __builtin_cpu_supports("avx");
+}
+
+/* Tiles of bf16: features, registers saved by the operating system, and its leave to use them, which Linux wants to be asked
+   for once per process. No builtin of gcc 12 or clang 14 knows them. */
+static int has_amx(void)
+{
+#ifdef __linux__
+    enum { TILE = 1 << 24, BF16 = 1 << 22, OSXSAVE = 1 << 27, STATE = 3 << 17, ASK_FOR = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+        (d & (TILE | BF16)) != (TILE | BF16))
+        return 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & STATE) == STATE && syscall(SYS_arch_prctl, ASK_FOR, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
 }
 
 static unsigned runnable(void)
@@ -37,6 +58,8 @@ static unsigned runnable(void)
         isas |= 1u << FVK_AVX512;
     if ((isas >> FVK_AVX512 & 1) && __builtin_cpu_supports("avx512bf16"))
         isas |= 1u << FVK_AVX512_BF16;
+    if ((isas >> FVK_AVX512_BF16 & 1) && has_amx())
+        isas |= 1u << FVK_AMX;
     return isas;
 }
 
@@ -64,12 +87,13 @@ static char features[256];
 static void find_features(void)
 {
     const char *const name[] = {"sse2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni",
-                                "avx512bf16"};
+                                "avx512bf16", "amx"};
     __builtin_cpu_init();
     const int has[] = {__builtin_cpu_supports("sse2"), __builtin_cpu_supports("avx"), __builtin_cpu_supports("avx2"),
                        __builtin_cpu_supports("fma"), has_f16c(), __builtin_cpu_supports("avx512f"),
                        __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512vl"),
-                       __builtin_cpu_supports("avx512vnni"), __builtin_cpu_supports("avx512bf16")};
+                       __builtin_cpu_supports("avx512vnni"), __builtin_cpu_supports("avx512bf16"),
+                       has_amx()};
     for (unsigned i = 0; i < sizeof has / sizeof *has; i++)
         if (has[i]) {
             strcat(features, features[0] ? " " : "");

@@ -38,6 +38,9 @@ typedef struct tile {
 } tile;
 
 /* Lies in front of a worker's scratch and stays laid out from task to task. */
+/* Forms of the values of a copied block. */
+typedef enum copy_form { AS_ROWS, AS_PAIRS, AS_TILES } copy_form;
+
 typedef struct lanes {
     const fv_pass *laid; /* the pass whose tasks it is laid out for, NULL before the first */
     const fv_work *work;
@@ -45,11 +48,13 @@ typedef struct lanes {
     fv_task task;
     int64_t key_class;
     float *s, *alpha, *kpos, *pos, *slope;
-    float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or words, pairs of keys */
+    float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or in one of the forms of copy_form */
+    void *parts;            /* probabilities for tiles */
     const void **copy_rows_k, **copy_rows_v;
     ptrdiff_t ldk, ldv;
     int64_t copy_first; /* key of row 0 when the rows are those of copy_n consecutive keys of the class, else -1 */
-    int copy_n, copy_pairs;
+    int copy_n, copy_finite;
+    copy_form copy_form;
     int sharing; /* tiles of the group */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];
@@ -77,6 +82,8 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes, row = width * sizeof(float);
     size_t d = (size_t)w->problem.d, dv = (size_t)w->problem.dv;
+    const size_t keys = ((size_t)w->block + 31) & ~(size_t)31; /* of a block in tiles */
+    size_t rows, tiles;
     for (int t = 0; t < w->tiles; t++) {
         tile *y = &x->tile[t];
         y->qt = fv_scratch_take(&at, d * row);
@@ -95,8 +102,11 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->kpos = fv_scratch_take(&at, (size_t)w->block * sizeof(float));
     x->ldk = copy_stride(w->problem.d);
     x->ldv = copy_stride(w->problem.dv);
+    rows = (size_t)w->block * (size_t)x->ldv * sizeof(float);
+    tiles = w->kernel.pv_tile ? keys * ((dv + 15) & ~(size_t)15) * sizeof(uint16_t) : 0;
     x->copy_k = fv_scratch_take(&at, (size_t)w->block * (size_t)x->ldk * sizeof(float));
-    x->copy_v = fv_scratch_take(&at, (size_t)w->block * (size_t)x->ldv * sizeof(float));
+    x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
+    x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
     x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     x->copy_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     for (int j = 0; base && j < w->block; j++) {
@@ -213,9 +223,9 @@ static void record(lanes *x, tile *y, const queue *q, int masked)
     }
 }
 
-static int is_copied(const lanes *x, const queue *q, int pairs)
+static int is_copied(const lanes *x, const queue *q, copy_form form)
 {
-    return pairs == x->copy_pairs && q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
+    return form == x->copy_form && q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
 }
 
 /* Whether f32 rows of a block are better read from a copy: when it is there, or when the next tile is at the same keys and
@@ -226,7 +236,7 @@ static int copy_pays(const lanes *x, const tile *y, const queue *q)
     int64_t z_first = -1;
     if (!x->work->copies || x->sharing < x->work->copies || q->first < 0)
         return 0;
-    if (is_copied(x, q, 0))
+    if (is_copied(x, q, AS_ROWS))
         return 1;
     if (q != &y->full || z == x->tile + x->sharing)
         return 0;
@@ -237,20 +247,22 @@ static int copy_pays(const lanes *x, const tile *y, const queue *q)
     return z_first == q->first;
 }
 
-/* Rows of a block to the copy, as floats, or values as pairs of keys, once for the tiles that share consecutive keys. */
-static void copy_block(lanes *x, const queue *q, int pairs)
+/* Rows of a block to the copy, values in a form of their own, once for the tiles that share consecutive keys. */
+static void copy_block(lanes *x, const queue *q, copy_form form)
 {
     const fv_work *w = x->work;
     int d = (int)w->problem.d, dv = (int)w->problem.dv;
-    if (is_copied(x, q, pairs))
+    if (is_copied(x, q, form))
         return;
     x->copy_first = q->first;
     x->copy_n = q->n;
-    x->copy_pairs = pairs;
+    x->copy_form = form;
     if (w->kernel.widen) {
         if (!w->kernel.qk_pair)
             w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
-        if (pairs)
+        if (form == AS_TILES)
+            x->copy_finite = w->kernel.values_tile(q->v, q->n, dv, x->copy_v);
+        else if (form == AS_PAIRS)
             w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v);
         else
             w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
@@ -296,11 +308,25 @@ static int pair_keys(const fv_work *w)
     return w->block / 3;
 }
 
+/* The form of a block's values: what its kernels want, which all want all lanes to see all keys, or floats. */
+static copy_form form_of(lanes *x, const queue *q, int masked)
+{
+    const fv_kernels *kernel = &x->work->kernel;
+    if (masked)
+        return AS_ROWS;
+    if (kernel->pv_tile) {
+        copy_block(x, q, AS_TILES);
+        return x->copy_finite ? AS_TILES : AS_ROWS;
+    }
+    return kernel->pv_pair && q->n >= pair_keys(x->work) ? AS_PAIRS : AS_ROWS;
+}
+
 static void flush(lanes *x, tile *y, queue *q, int masked)
 {
     const fv_work *w = x->work;
     const fv_kernels *kernel = &w->kernel;
-    int dv = (int)w->problem.dv, pairs;
+    int dv = (int)w->problem.dv;
+    copy_form form;
     const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
     const uint32_t *rows;
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
@@ -309,9 +335,9 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         masked = 1;
     }
     rows = masked ? q->rows : NULL;
-    pairs = kernel->pv_pair && !masked && q->n >= pair_keys(w);
+    form = form_of(x, q, masked);
     if (kernel->widen || copy_pays(x, y, q)) {
-        copy_block(x, q, pairs);
+        copy_block(x, q, form);
         if (!kernel->qk_pair)
             k = (const void *const *)x->copy_rows_k;
         v = (const void *const *)x->copy_rows_v;
@@ -319,7 +345,10 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     score(x, y, q, k, w->edits ? NULL : rows, w->edits ? raw : y->mx);
     if (w->edits)
         edit_block(x, y, q, rows);
-    if (pairs) {
+    if (form == AS_TILES) {
+        kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, x->parts);
+        kernel->pv_tile(x->parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
+    } else if (form == AS_PAIRS) {
         kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
         kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
     } else {
@@ -489,7 +518,7 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
     x->tensors = tensors;
     x->kept = 0;
     x->copy_first = -1;
-    x->copy_n = x->copy_pairs = 0;
+    x->copy_n = 0;
     units = fv_work_units(work, x->task.sequence->lengths, x->task.pass->step, work->kernel.lanes);
     stop = (x->task.unit + 1) * work->tiles < units ? (x->task.unit + 1) * work->tiles : units;
     for (int64_t u = x->task.unit * work->tiles; u < stop; u++) {

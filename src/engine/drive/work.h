@@ -19,6 +19,10 @@ typedef struct fv_kernels {
     fvk_softmax_pair_fn *softmax_pair; /* precision=fast beside qk_pair: probabilities in bf16; else NULL */
     fvk_values_pair_fn *values_pair;
     fvk_pv_pair_fn *pv_pair;
+    fvk_softmax_parts_fn *softmax_parts; /* beside qk_pair where tiles are multiplied; else NULL */
+    fvk_values_tile_fn *values_tile;
+    fvk_pv_tile_fn *pv_tile;
+    int parts; /* of a probability: 1 with precision=fast, else 3 */
     fvk_hide_fn *hide;
     fvk_softmax_fn *softmax;
     fvk_pv_fn *pv;

@@ -25,15 +25,16 @@ static double rate(const fvk_row *row)
 /* The bf16 dot does two products per element of an fma, but CPUs differ fourfold in how many dots they start per cycle, and
    no feature bit tells. Measured once per process (about 0.4 ms); the outcomes are a factor of two away from 1 on both
    sides, so that noise does not decide. Percent of the fma rate. */
-atomic_int fv_plan_pair_percent;
+atomic_int fv_plan_pair_percent[FVK_ISAS];
 
-static int pair_percent(unsigned isas)
+static int pair_percent(fvk_isa isa, unsigned isas)
 {
-    int percent = atomic_load_explicit(&fv_plan_pair_percent, memory_order_relaxed);
+    atomic_int *known = &fv_plan_pair_percent[isa];
+    int percent = atomic_load_explicit(known, memory_order_relaxed);
     if (!percent) {
         const fvk_row *dot = fvk_find(FVK_PEAK, FVK_BF16, isas, 0), *fma = fvk_find(FVK_PEAK, FVK_F32, isas, 0);
         percent = dot && fma ? (int)(100 * rate(dot) / rate(fma)) + 1 : 1;
-        atomic_store_explicit(&fv_plan_pair_percent, percent, memory_order_relaxed);
+        atomic_store_explicit(known, percent, memory_order_relaxed);
     }
     return percent;
 }
@@ -104,14 +105,19 @@ int fv_plan_choose(fovea_plan *plan)
     pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
     plan->pair_here = pair != NULL;
     if (pair && bf16 == FV_BF16_AUTO) {
-        plan->pair_percent = pair_percent(isas);
+        plan->pair_percent = pair_percent(pair->isa, isas);
         pair = plan->pair_percent > 100 ? pair : NULL;
     } else if (bf16 == FV_BF16_WIDEN)
         pair = NULL;
     if (pair) {
         k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
         k->pack_pair = (fvk_pack_pair_fn *)find(isas, FVK_PACK_PAIR, type, lanes, &missing);
-        if (plan->problem.precision == FOVEA_PRECISION_FAST) {
+        if (pair->isa == FVK_AMX) {
+            k->softmax_parts = (fvk_softmax_parts_fn *)find(isas, FVK_SOFTMAX_PARTS, type, lanes, &missing);
+            k->values_tile = (fvk_values_tile_fn *)find(isas, FVK_VALUES_TILE, type, lanes, &missing);
+            k->pv_tile = (fvk_pv_tile_fn *)find(isas, FVK_PV_TILE, type, lanes, &missing);
+            k->parts = plan->problem.precision == FOVEA_PRECISION_FAST ? 1 : 3;
+        } else if (plan->problem.precision == FOVEA_PRECISION_FAST) {
             k->softmax_pair = (fvk_softmax_pair_fn *)find(isas, FVK_SOFTMAX_PAIR, type, lanes, &missing);
             k->values_pair = (fvk_values_pair_fn *)find(isas, FVK_VALUES_PAIR, type, lanes, &missing);
             k->pv_pair = (fvk_pv_pair_fn *)find(isas, FVK_PV_PAIR, type, lanes, &missing);

@@ -32,7 +32,7 @@ void fv_plan_clear(fovea_plan *plan);
 int fv_plan_choose(fovea_plan *plan);
 /* Rate of the bf16 dot in percent of the fma rate, measured when the first plan asks; 0 until then. Tests set it, to have
    the native path taken, or not, on any CPU that runs it. */
-extern atomic_int fv_plan_pair_percent;
+extern atomic_int fv_plan_pair_percent[FVK_ISAS];
 /* Rate of fma of these instruction sets on one thread, GFLOP/s; measured at the first call. */
 double fv_plan_fma_rate(unsigned isas);
 /* explain.c; made at the first call, NULL without memory. */

@@ -114,5 +114,5 @@ limits_verdict limits_judge(const limits *l, double flops, double bytes, int use
 int limits_kernel_uses_bf16(const char *kernel)
 {
     const char *isa = kernel ? strstr(kernel, "__") : NULL;
-    return isa && strstr(isa, "bf16") != NULL;
+    return isa && (strstr(isa, "bf16") || !strcmp(isa, "__amx"));
 }

@@ -31,6 +31,13 @@ const fovea_tuning_key fv_tuning_key[FV_TUNINGS] = {
                             "tiles that must share a block before rows that crowd a cache are copied; more than `tiles`: never"},
     [FV_TUNE_ROW_BLOCK] = {"row_block", ROW_BLOCK, 16, 65536, 1, NULL, "keys",
                            "keys that the rows form reads before it turns to their values"},
+    /* From DRAM half and twice as far cost up to 4 %, a quarter or four times up to 10 %. */
+    [FV_TUNE_ROW_AHEAD] = {"row_ahead", 8192, 0, 1048576, 1, NULL, "bytes",
+                           "rows form, f32: from a key that is computed with to one that is asked for"},
+    [FV_TUNE_ROW_AHEAD_HALF] = {"row_ahead_half", 4096, 0, 1048576, 1, NULL, "bytes",
+                                "the same for 16-bit types and several query rows"},
+    [FV_TUNE_ROW_AHEAD_HALF_SINGLE] = {"row_ahead_half_single", 2048, 0, 1048576, 1, NULL, "bytes",
+                                       "the same for 16-bit types and one query row"},
     [FV_TUNE_SPLIT] = {"split", SPLIT, 16, 1048576, 1, NULL, "keys",
                        "most keys of one task of the rows form; with few tasks ranges are cut down to a quarter of this"},
     [FV_TUNE_THREAD_FLOPS] = {"thread_flops", THREAD_FLOPS, 0, 1e12, 1, NULL, "flops",

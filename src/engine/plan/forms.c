@@ -290,8 +290,13 @@ const fv_form fv_forms[FV_FORMS] = {
 /* Form that the tuning asks for, or FV_FORMS. */
 static unsigned forced(const fovea_plan *plan)
 {
+    static const fv_driver driver[] = {[FV_FORM_LANES] = FV_DRIVE_LANES, [FV_FORM_ROWS] = FV_DRIVE_ROWS,
+                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL};
     const int form = (int)tuned(plan, FV_TUNE_FORM);
-    return form == FV_FORM_LANES ? 0 : form == FV_FORM_ROWS ? 1 : FV_FORMS;
+    unsigned i = 0;
+    while (i < FV_FORMS && (form == FV_FORM_AUTO || fv_forms[i].driver != driver[form]))
+        i++;
+    return i;
 }
 
 size_t fv_forms_scratch(const fv_lengths *lengths)
@@ -359,15 +364,17 @@ static double pass_slots(const fovea_plan *plan, unsigned number, unsigned form,
     for (int64_t i = 0; i < w->sequences && !(slots >= enough); i++) {
         const fv_lengths *lengths = w->sequence[i].lengths;
         fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1, 0, 0};
+        const fv_form *row;
         char why[FV_FORM_REASON];
         double cost;
         if (number >= lengths->passes)
             continue;
         if (keys > 0) /* as many as there are */
             offer.keys = (double)divide_up(lengths->shape.lk, lengths->pass[number].step);
-        if (form < FV_FORMS && !fv_forms[form].eligible(&offer, why))
+        row = &fv_forms[form < FV_FORMS ? form : lengths->pass[number].form];
+        if (!row->eligible(&offer, why)) /* which also fills in what its cost goes by */
             return NAN;
-        cost = fv_forms[form < FV_FORMS ? form : lengths->pass[number].form].cost(&offer);
+        cost = row->cost(&offer);
         if (!plan->problem.nseq) /* a batch of one shape */
             return cost * (double)w->sequences;
         slots += cost;

@@ -380,7 +380,7 @@ Test(tuning, plans_take_the_values)
     fovea_plan *plan;
     fovea_error err = {FOVEA_OK, ""};
     tune(context, "block", "48");
-    plan = make_plan(context, 2, 2, 100, 100, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 100, 300, FOVEA_F32);
     cr_assert(strstr(fovea_plan_explain(plan), "blocks of 48 keys"), "%s", fovea_plan_explain(plan));
     cr_assert(strstr(fovea_plan_explain(plan), "tuning: the program, block 48"), "%s", fovea_plan_explain(plan));
     fovea_plan_destroy(plan);
@@ -397,6 +397,8 @@ Test(tuning, plans_take_the_values)
                   (const char *const[FACTS]){"value"});
     fovea_context_destroy(context);
 }
+
+enum { FORMS = 4 };
 
 /* The forms of a pass: one is taken, it is the one predicted to be fastest, and the others say why they were not. */
 static void check_forms(const fovea_plan *plan, const char *expected)
@@ -418,7 +420,7 @@ static void check_forms(const fovea_plan *plan, const char *expected)
             cr_assert(strstr(fovea_plan_explain(plan), line), "%s", line);
         }
     }
-    cr_assert(count == 3 && takes == 1 && taken > 0 && taken <= others, "%u %u %g %g", count, takes, taken, others);
+    cr_assert(count == FORMS && takes == 1 && taken > 0 && taken <= others, "%u %u %g %g", count, takes, taken, others);
     cr_assert(fabs(fovea_plan_predicted_ns(plan) - taken) <= 1e-9 * taken);
     form.struct_size = 8;
     cr_assert(!fovea_plan_form(plan, 0, &form));
@@ -436,6 +438,9 @@ Test(tuning, forms_and_reasons)
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 300, 500, FOVEA_F32);
     check_forms(plan, "lanes");
+    fovea_plan_destroy(plan);
+    plan = make_plan(context, 2, 2, 49, 49, FOVEA_F32);
+    check_forms(plan, "small");
     fovea_plan_destroy(plan);
     /* the model decides: a dear rows form is not taken even for one row */
     tune(context, "rows_cost", "10");

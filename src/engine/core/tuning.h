@@ -16,6 +16,9 @@ typedef enum fv_tune {
     FV_TUNE_TILE_BYTES,
     FV_TUNE_COPY_TILES,
     FV_TUNE_ROW_BLOCK,
+    FV_TUNE_ROW_AHEAD,
+    FV_TUNE_ROW_AHEAD_HALF,
+    FV_TUNE_ROW_AHEAD_HALF_SINGLE,
     FV_TUNE_SPLIT,
     FV_TUNE_THREAD_FLOPS,
     FV_TUNE_BF16,
@@ -29,7 +32,7 @@ typedef enum fv_tune {
 } fv_tune;
 
 enum { FV_BF16_AUTO, FV_BF16_DOT, FV_BF16_WIDEN };
-enum { FV_FORM_AUTO, FV_FORM_LANES, FV_FORM_ROWS };
+enum { FV_FORM_AUTO, FV_FORM_LANES, FV_FORM_ROWS, FV_FORM_SMALL };
 
 typedef struct fv_tuning {
     double value[FV_TUNINGS];

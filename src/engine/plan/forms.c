@@ -1,9 +1,9 @@
 /* The table of forms and what each costs. See forms.h for the unit.
 
    The constants were fitted (least squares of relative errors) to the times of both softmax forms over 1..48 query rows,
-   d = 32..256 and 16..16384 keys on a CPU that starts two 512-bit fma per cycle; avx512 and avx2 give the same ones to within
-   a few per cent, and the fit is within 5 % (root mean square) of the times. Where a machine differs as a whole, the tuning
-   scales a form (lanes_cost, rows_cost); it is the ratio of the forms that decides. */
+   d = 32..256 and 16..16384 keys, f32 and 16-bit, on a CPU that starts two 512-bit fma per cycle, with avx512 and with avx2: one set
+   for all, within 15 % of nearly every time. That is enough, for away from the crossing the forms differ by more, and at it either
+   is right. Where a machine differs as a whole, the tuning scales a form (lanes_cost, rows_cost). */
 #include "plan/forms.h"
 
 #include "core/cpu.h"
@@ -27,11 +27,11 @@ enum {
 static double slot_flops(const fovea_plan *plan);
 
 /* Lanes: V vectors per tile. Exponentials of a vector take 7 to 8 cycles; the rest of a key is filling pointers and masks. */
-static const double lanes_tile = 1080, lanes_tile_dim = 13.3, lanes_key = 8.1, lanes_key_vector = 16.2, lanes_key_dim = 0.95,
+static const double lanes_tile = 900, lanes_tile_dim = 12.5, lanes_key = 8, lanes_key_vector = 18, lanes_key_dim = 0.97,
                     lanes_widen = 8, lanes_overlap = 0.85;
 /* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
-static const double rows_unit = 550, rows_row = 180, rows_row_dim = 69, rows_key = 5.7, rows_key_dim = 2.2,
-                    rows_row_key = 12.9, rows_row_key_dim = 0.96, rows_row_key_dim_half = 1.6, rows_overlap = 0.25;
+static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_key = 16, rows_key_dim = 1.9, rows_row_key = 3,
+                    rows_row_key_dim = 0.95, rows_row_key_dim_half = 0.85, rows_overlap = 0.35;
 /* Pruned: the lanes form's scores of every key, and per score the normaliser; what is kept of the values depends on data. */
 static const double pruned_score = 4;
 /* Small: per task, per vector of packed keys, per row, per row and vector of scores, per multiply-add. */
@@ -290,8 +290,13 @@ const fv_form fv_forms[FV_FORMS] = {
 /* Form that the tuning asks for, or FV_FORMS. */
 static unsigned forced(const fovea_plan *plan)
 {
+    static const fv_driver driver[] = {[FV_FORM_LANES] = FV_DRIVE_LANES, [FV_FORM_ROWS] = FV_DRIVE_ROWS,
+                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL};
     const int form = (int)tuned(plan, FV_TUNE_FORM);
-    return form == FV_FORM_LANES ? 0 : form == FV_FORM_ROWS ? 1 : FV_FORMS;
+    unsigned i = 0;
+    while (i < FV_FORMS && (form == FV_FORM_AUTO || fv_forms[i].driver != driver[form]))
+        i++;
+    return i;
 }
 
 size_t fv_forms_scratch(const fv_lengths *lengths)
@@ -359,15 +364,17 @@ static double pass_slots(const fovea_plan *plan, unsigned number, unsigned form,
     for (int64_t i = 0; i < w->sequences && !(slots >= enough); i++) {
         const fv_lengths *lengths = w->sequence[i].lengths;
         fv_offer offer = {plan, lengths, &lengths->pass[number], scratch, keys, 0, 1, 0, 0};
+        const fv_form *row;
         char why[FV_FORM_REASON];
         double cost;
         if (number >= lengths->passes)
             continue;
         if (keys > 0) /* as many as there are */
             offer.keys = (double)divide_up(lengths->shape.lk, lengths->pass[number].step);
-        if (form < FV_FORMS && !fv_forms[form].eligible(&offer, why))
+        row = &fv_forms[form < FV_FORMS ? form : lengths->pass[number].form];
+        if (!row->eligible(&offer, why)) /* which also fills in what its cost goes by */
             return NAN;
-        cost = fv_forms[form < FV_FORMS ? form : lengths->pass[number].form].cost(&offer);
+        cost = row->cost(&offer);
         if (!plan->problem.nseq) /* a batch of one shape */
             return cost * (double)w->sequences;
         slots += cost;

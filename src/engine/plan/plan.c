@@ -16,10 +16,6 @@ enum { CROWDED = 4 };
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
 
-/* Bytes between a key that is computed with and one that is asked for, by the type of the elements; 16-bit ones for one row
-   take the shorter distance. Measured from DRAM: half and twice as far cost up to 4 %, a quarter or four times up to 10 %. */
-enum { AHEAD_FLOATS = 8192, AHEAD_HALVES = 4096, AHEAD_HALVES_SINGLE = 2048 };
-
 _Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -219,8 +215,9 @@ static void set_tiles(fovea_plan *plan)
         plan->problem.v.token * (int64_t)sizeof(float) % CROWDED == 0)
         w->copies = (int)tuned(plan, FV_TUNE_COPY_TILES);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
-    w->row_ahead = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES;
-    w->row_ahead_single = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES_SINGLE;
+    w->row_ahead = (int)tuned(plan, plan->problem.dtype == FOVEA_F32 ? FV_TUNE_ROW_AHEAD : FV_TUNE_ROW_AHEAD_HALF);
+    w->row_ahead_single =
+        (int)tuned(plan, plan->problem.dtype == FOVEA_F32 ? FV_TUNE_ROW_AHEAD : FV_TUNE_ROW_AHEAD_HALF_SINGLE);
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);
 }

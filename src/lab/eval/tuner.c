@@ -31,12 +31,43 @@ typedef struct race {
 
 /* Lanes: heads with tiles enough for a task of one thread to get all it may. A candidate that is the default is left out. */
 static const race races[] = {
-    {"bf16", 0, 0.10, {"dot", "widen"}, {{2, 2, 512, 512, 64, FOVEA_BF16, 0}, {2, 2, 512, 512, 128, FOVEA_BF16, 0}}},
-    {"block", 0, 0.20, {"64", "96", "128", "192", "256", "384"}, {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {1, 1, 1024, 1024, 128, FOVEA_F32, 0}}},
-    {"tiles", 0, 0.15, {"2", "4", "8", "16"}, {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {2, 2, 1024, 1024, 128, FOVEA_F32, 0}}},
-    {"copy_tiles", 0, 0.08, {"2", "3", "8", "17"}, {{4, 4, 512, 512, 64, FOVEA_F32, 1}, {8, 8, 256, 512, 128, FOVEA_F32, 1}}},
-    {"row_block", 0, 0.15, {"512", "1024", "2048", "4096"}, {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {16, 4, 1, 8192, 128, FOVEA_F32, 0}}},
-    {"split", 1, 0.12, {"1024", "2048", "4096", "8192"}, {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {4, 1, 1, 8192, 128, FOVEA_F32, 0}}},
+    {"bf16", 0, 0.08, {"dot", "widen"}, {{2, 2, 512, 512, 64, FOVEA_BF16, 0}, {2, 2, 512, 512, 128, FOVEA_BF16, 0}}},
+    {"block",
+     0,
+     0.17,
+     {"64", "96", "128", "192", "256", "384"},
+     {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {1, 1, 1024, 1024, 128, FOVEA_F32, 0}}},
+    {"tiles",
+     0,
+     0.13,
+     {"2", "4", "8", "16"},
+     {{2, 2, 1024, 1024, 64, FOVEA_F32, 0}, {2, 2, 1024, 1024, 128, FOVEA_F32, 0}}},
+    {"copy_tiles",
+     0,
+     0.08,
+     {"2", "3", "8", "17"},
+     {{4, 4, 512, 512, 64, FOVEA_F32, 1}, {8, 8, 256, 512, 128, FOVEA_F32, 1}}},
+    {"row_block",
+     0,
+     0.10,
+     {"512", "1024", "2048", "4096"},
+     {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {16, 4, 1, 8192, 128, FOVEA_F32, 0}}},
+    {"row_ahead",
+     0,
+     0.05,
+     {"2048", "4096", "8192", "16384"},
+     {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {16, 4, 1, 8192, 128, FOVEA_F32, 0}}},
+    {"row_ahead_half",
+     0,
+     0.05,
+     {"2048", "4096", "8192"},
+     {{16, 4, 1, 8192, 128, FOVEA_BF16, 0}, {32, 4, 1, 8192, 128, FOVEA_BF16, 0}}},
+    {"row_ahead_half_single", 0, 0.05, {"1024", "2048", "4096"}, {{8, 8, 1, 8192, 128, FOVEA_BF16, 0}}},
+    {"split",
+     1,
+     0.10,
+     {"1024", "2048", "4096", "8192"},
+     {{8, 8, 1, 8192, 128, FOVEA_F32, 0}, {4, 1, 1, 8192, 128, FOVEA_F32, 0}}},
 };
 
 typedef struct tensors {
@@ -327,8 +358,9 @@ static double predicted(const fovea_plan *plan, const char *name)
 static fovea_status measure_form(tuner *t, const char *form, const char *key, const fovea_recipe *dense, const tensors *data,
                                  fovea_error *err)
 {
-    static const work works[] = {{1, 1, 4, 512, 64, FOVEA_F32, 0},   {1, 1, 8, 512, 64, FOVEA_F32, 0},  {1, 1, 12, 512, 64, FOVEA_F32, 0},
-                                 {1, 1, 16, 512, 64, FOVEA_F32, 0},  {1, 1, 6, 512, 128, FOVEA_F32, 0}, {1, 1, 12, 512, 128, FOVEA_F32, 0},
+    static const work works[] = {{1, 1, 4, 512, 64, FOVEA_F32, 0},   {1, 1, 8, 512, 64, FOVEA_F32, 0},
+                                 {1, 1, 12, 512, 64, FOVEA_F32, 0},  {1, 1, 16, 512, 64, FOVEA_F32, 0},
+                                 {1, 1, 6, 512, 128, FOVEA_F32, 0},  {1, 1, 12, 512, 128, FOVEA_F32, 0},
                                  {1, 1, 8, 2048, 128, FOVEA_F32, 0}, {1, 1, 8, 64, 64, FOVEA_F32, 0}};
     enum { COUNT = sizeof works / sizeof *works };
     tuner_step *step = new_step(t, key);

@@ -5,7 +5,7 @@
 #define FV_LAB_EVAL_TUNER_H
 #include <fovea/fovea.h>
 
-enum { TUNER_VALUE = 40, TUNER_NOTE = 160, TUNER_STEPS = 16 };
+enum { TUNER_VALUE = 40, TUNER_NOTE = 160, TUNER_STEPS = 24 };
 
 typedef struct tuner_step {
     const char *key;

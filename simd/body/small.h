@@ -187,14 +187,16 @@ FV_INLINE void small_pv_tile(const fvk_small *a, int i, int nk, const void *cons
         }
     }
     for (int t = 0; t < a->tail; t++) {
-        const float *y = (const float *)v[a->nk - a->tail + t] + c, *w = a->end + t * a->lde + i;
+        const float *y = (const float *)v[a->nk - a->tail + t] + c, *w = fv_opaque(a->end + t * a->lde + i);
+        vf col[V_TILE];
         FV_UNROLL
-        for (int n = 0; n < nv; n++) {
-            vf col = n + 1 < nv || width == VL ? v_load(y + n * VL) : v_load_n(y + n * VL, width);
+        for (int n = 0; n < nv; n++)
+            col[n] = n + 1 < nv || width == VL ? v_load(y + n * VL) : v_load_n(y + n * VL, width);
+        FV_UNROLL
+        for (int x = 0; x < mr; x++)
             FV_UNROLL
-            for (int x = 0; x < mr; x++)
-                acc[x][n] = v_fma(v_set1(w[x]), col, acc[x][n]);
-        }
+            for (int n = 0; n < nv; n++)
+                acc[x][n] = v_fma(v_set1(w[x]), col[n], acc[x][n]);
     }
     FV_UNROLL
     for (int x = 0; x < mr; x++)

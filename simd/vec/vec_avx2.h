@@ -65,18 +65,28 @@ static inline vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
+/* The first n < 8 halves in registers: a buffer on the stack would cost a call, and every accumulator a spill. */
+static inline __m128i v_first_halves(const uint16_t *p, int n)
+{
+    uint64_t low = 0, rest = 0;
+    const uint16_t *q = p + (n & 4);
+    uint32_t two;
+    if (n & 2) {
+        memcpy(&two, q, 4);
+        rest = two;
+    }
+    if (n & 1)
+        rest |= (uint64_t)q[n & 2] << 16 * (n & 2);
+    if (!(n & 4))
+        return _mm_cvtsi64_si128((long long)rest);
+    memcpy(&low, p, 8);
+    return _mm_set_epi64x((long long)rest, (long long)low);
+}
 static inline vf v_load_bf16_n(const uint16_t *p, int n)
 {
-    uint16_t t[8] = {0};
-    memcpy(t, p, (size_t)n * 2);
-    return v_load_bf16(t);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v_first_halves(p, n)), 16));
 }
-static inline vf v_load_f16_n(const uint16_t *p, int n)
-{
-    uint16_t t[8] = {0};
-    memcpy(t, p, (size_t)n * 2);
-    return v_load_f16(t);
-}
+static inline vf v_load_f16_n(const uint16_t *p, int n) { return _mm256_cvtph_ps(v_first_halves(p, n)); }
 static inline float v_sum(vf x)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

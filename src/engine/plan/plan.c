@@ -16,9 +16,9 @@ enum { CROWDED = 4 };
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
 
-/* Bytes between a key that is computed with and one that is asked for, by the type of the elements; 16-bit ones for one row
-   take the shorter distance. Measured from DRAM: half and twice as far cost up to 4 %, a quarter or four times up to 10 %. */
-enum { AHEAD_FLOATS = 8192, AHEAD_HALVES = 4096, AHEAD_HALVES_SINGLE = 2048 };
+/* Bytes between what is computed with and what is asked for, by the type of the elements: for several query rows, and for keys
+   and values of a single one. Measured from DRAM: half and twice as far cost up to 4 %, a quarter or four times up to 10 %. */
+enum { AHEAD_FLOATS = 8192, AHEAD_HALVES = 4096, AHEAD_HALVES_KEYS = 2048, AHEAD_HALVES_VALUES = 3072 };
 
 _Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
@@ -220,7 +220,8 @@ static void set_tiles(fovea_plan *plan)
         w->copies = (int)tuned(plan, FV_TUNE_COPY_TILES);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     w->row_ahead = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES;
-    w->row_ahead_single = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES_SINGLE;
+    w->row_ahead_keys = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES_KEYS;
+    w->row_ahead_values = plan->problem.dtype == FOVEA_F32 ? AHEAD_FLOATS : AHEAD_HALVES_VALUES;
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);
 }

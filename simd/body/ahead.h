@@ -63,8 +63,8 @@ FV_INLINE int ahead_distance(const fvk_ahead *ahead, size_t row)
     return n < AHEAD_FAR ? n : AHEAD_FAR;
 }
 
-/* Rows asked for a few lines at a time: `lines` rows side by side, line by line, so that every prefetch instruction walks through
-   memory in steps of a line. Hardware prefetchers look at these steps: with steps of a row of 512 bytes the same
+/* Rows asked for a few lines at a time: `lines` rows side by side, line by line, so that every prefetch instruction walks
+   through memory in steps of a line. Hardware prefetchers look at these steps: with steps of a row of 512 bytes the same
    requests bring a fifth less, and requests in bursts hold up what is computed between them. */
 typedef struct ahead_walk {
     const void *const *row, *const *end;

@@ -9,6 +9,25 @@
    Each line of a key that is read goes with a request for the same line of the key `ahead`.
 
    Bound at n = 8, AVX-512: 8 fma for each key vector, and 3 vector instructions per key and row for the sums. */
+/* w <= VL elements at t. */
+FV_INLINE void FV_NAME(dot_step)(const float *q, const FV_T *const *x, const FV_T *const *ahead, int t, int w, vf *acc,
+                                 const int n, const int m)
+{
+    vf y[4];
+    FV_UNROLL
+    for (int i = 0; i < m; i++) {
+        v_prefetch1(ahead[i] + t);
+        y[i] = w < VL ? FV_LOAD_N(x[i] + t, w) : FV_LOAD(x[i] + t);
+    }
+    FV_UNROLL
+    for (int r = 0; r < n; r++) {
+        vf a = v_load(q + (size_t)t * n + r * VL);
+        FV_UNROLL
+        for (int i = 0; i < m; i++)
+            acc[r * m + i] = v_fma(a, y[i], acc[r * m + i]);
+    }
+}
+
 FV_INLINE void FV_NAME(dot_tile)(const float *q, int d, const void *const *k, ptrdiff_t from, const void *const *ahead,
                                  vf *sums, const int n, const int m)
 {
@@ -43,21 +62,10 @@ FV_INLINE void FV_NAME(dot_tile)(const float *q, int d, const void *const *k, pt
             }
         }
     }
-    for (; t < d; t += VL) {
-        vf y[4];
-        FV_UNROLL
-        for (int i = 0; i < m; i++) {
-            v_prefetch1(far[i] + t);
-            y[i] = d - t < VL ? FV_LOAD_N(x[i] + t, d - t) : FV_LOAD(x[i] + t);
-        }
-        FV_UNROLL
-        for (int r = 0; r < n; r++) {
-            vf a = v_load(q + (size_t)t * n + r * VL);
-            FV_UNROLL
-            for (int i = 0; i < m; i++)
-                acc[r * m + i] = v_fma(a, y[i], acc[r * m + i]);
-        }
-    }
+    for (; t + VL <= d; t += VL)
+        FV_NAME(dot_step)(q, x, far, t, VL, acc, n, m);
+    if (t < d)
+        FV_NAME(dot_step)(q, x, far, t, d - t, acc, n, m);
     if (n * m == 1)
         *sums = acc[0];
     else {
@@ -73,7 +81,7 @@ FV_INLINE void FV_NAME(dot_store)(const float *q, int d, const void *const *k, p
 {
     enum { MOST = 32 / VL };
     vf sums[MOST];
-    float x[MOST * VL];
+    float room[MOST * VL], *x = fv_opaque_room(room);
     FV_NAME(dot_tile)(q, d, k, from, ahead, sums, n, m);
     if (n * m == 1)
         x[0] = v_sum(sums[0]);
@@ -91,19 +99,22 @@ FV_INLINE void FV_NAME(dot_store)(const float *q, int d, const void *const *k, p
     }
 }
 
-FV_INLINE void FV_NAME(dot_single)(const float *q, int d, const void *const *k, int w, ptrdiff_t from,
-                                   const void *const *ahead, float *s)
+/* VL keys for one row. Four keys are summed to one vector before it is put aside: stores beside the stream of keys cost
+   more than the shuffles. */
+FV_INLINE void FV_NAME(dot_single)(const float *q, int d, const void *const *k, ptrdiff_t from, const void *const *ahead,
+                                   float *s)
 {
-    vf sums[VL], x;
-    for (int i = 0; i < w; i++)
-        FV_NAME(dot_tile)(q, d, k + i, from, ahead + i, sums + i, 1, 1);
-    for (int i = w; i < VL; i++)
-        sums[i] = v_zero();
-    x = v_sums(sums);
-    if (w < VL)
-        v_store_n(s, from ? v_add(v_load_n(s, w), x) : x, w);
-    else
-        v_store(s, from ? v_add(v_load(s), x) : x);
+    enum { FOUR = VL < 4 ? VL : 4 };
+    vf quads[VL / FOUR], x;
+    for (int i = 0; i < VL; i += FOUR) {
+        vf sums[4];
+        FV_UNROLL
+        for (int e = 0; e < FOUR; e++)
+            FV_NAME(dot_tile)(q, d, k + i + e, from, ahead + i + e, sums + e, 1, 1);
+        quads[i / FOUR] = VL < 4 ? sums[0] : v_quads(sums[0], sums[1 % FOUR], sums[2 % FOUR], sums[3 % FOUR]);
+    }
+    x = v_sum_quads(quads);
+    v_store(s, from ? v_add(v_load(s), x) : x);
 }
 
 /* Columns from .. from + d - 1 of all keys. */
@@ -117,9 +128,10 @@ FV_INLINE void FV_NAME(dot_slice)(const float *q, int d, const void *const *k, i
         int w = nk - j < AHEAD_GROUP ? nk - j : AHEAD_GROUP, i = 0;
         ahead_next(ring, k, nk, j, far, ahead);
         for (; i + m <= w; i += m) {
-            const void *const *x = ahead_at(ring, j + i), *const *y = ahead_at(ring, j + i + far);
+            const void *const *x = ahead_at(ring, j + i);
+            const void *const *y = ahead_at(ring, j + i + far);
             if (n == 1)
-                FV_NAME(dot_single)(q, d, x, m, from, y, s + j + i);
+                FV_NAME(dot_single)(q, d, x, from, y, s + j + i);
             else
                 FV_NAME(dot_store)(q, d, x, from, y, s + j + i, lds, n, m);
         }
@@ -145,14 +157,14 @@ FV_INLINE void FV_NAME(dot_quad)(const float *q, const float *const *k, int t, v
     }
 }
 
-FV_INLINE void FV_NAME(dot_quads)(const float *q, int d, const float *const *k, ahead_walk *ahead, float *s, ptrdiff_t lds,
-                                  int rows)
+FV_INLINE void FV_NAME(dot_quads)(const float *q, int d, const float *const *k, ahead_walk *ahead, float *s,
+                                  ptrdiff_t lds, int rows)
 {
     enum { LINE = 64 / (int)sizeof(FV_T), KEYS = FV_NAME(quad_keys), ROWS = FV_NAME(quad_rows) };
-    enum { HALVES = KEYS * 8 / LINE == 2 && sizeof(FV_T) == 2 }; /* two lines, one after the other instead of side by side */
+    enum { HALVES = KEYS * 8 / LINE == 2 && sizeof(FV_T) == 2 }; /* two lines, one after the other */
     ahead_walk walk = *ahead;
     vf acc[2][KEYS];
-    float x[VL];
+    float room[VL], *x = fv_opaque_room(room);
     int t = 0;
     FV_UNROLL
     for (int i = 0; i < KEYS; i++)
@@ -180,8 +192,8 @@ FV_INLINE void FV_NAME(dot_quads)(const float *q, int d, const float *const *k, 
 }
 
 /* w <= quad_keys keys from a ring of pointers; missing ones are the last again, and their scores stay here. */
-FV_INLINE void FV_NAME(dot_quad_group)(const float *q, int n, int d, const void *const *k, int w, const void *const *ahead, float *s,
-                                       ptrdiff_t lds)
+FV_INLINE void FV_NAME(dot_quad_group)(const float *q, int n, int d, const void *const *k, int w,
+                                       const void *const *ahead, float *s, ptrdiff_t lds)
 {
     enum { KEYS = FV_NAME(quad_keys), ROWS = FV_NAME(quad_rows), WIDE = sizeof(FV_T) == 4 ? 1 : KEYS };
     _Alignas(64) float wide[WIDE][QUAD_DIM + 16], some[8][KEYS];
@@ -214,7 +226,8 @@ FV_INLINE void FV_NAME(dot_by_quads)(const float *q, ptrdiff_t ldq, int n, int d
                                      ptrdiff_t lds, const fvk_ahead *ahead)
 {
     enum { KEYS = FV_NAME(quad_keys), ROWS = FV_NAME(quad_rows) };
-    _Alignas(64) float quads[8 * QUAD_DIM];
+    _Alignas(64) float room[8 * QUAD_DIM];
+    float *quads = fv_opaque_room(room);
     const void *ring[AHEAD_SIZE];
     const int far = ahead_distance(ahead, (size_t)d * sizeof(FV_T));
     for (int r = 0; r < 8; r++)
@@ -238,7 +251,8 @@ void FVK(FV_DOT)(const float *q, ptrdiff_t ldq, int n, int d, const void *const 
                  const fvk_ahead *ahead)
 {
     enum { SLICE = 512 };
-    _Alignas(64) float slice[8 * SLICE];
+    _Alignas(64) float room[8 * SLICE];
+    float *slice = fv_opaque_room(room);
     if (VL >= 8 && n > FV_NAME(quad_rows) / 2 && d % 4 == 0 && d <= QUAD_DIM) {
         FV_NAME(dot_by_quads)(q, ldq, n, d, k, nk, s, lds, ahead);
         return;

@@ -33,4 +33,10 @@ FV_INLINE const float *fv_opaque(const float *p)
 #endif
     return p;
 }
+/* The same for a buffer on the stack, which then is no frame slot that looks like a spill. */
+FV_INLINE float *fv_opaque_room(float *p)
+{
+    __asm__("" : "+r"(p) : : "memory");
+    return p;
+}
 #endif

@@ -44,21 +44,26 @@ double FVK(peak_f32)(uint64_t n)
     return (double)rounds * WORK;
 }
 
+/* Four lines at a time, each asked for 1 KiB before. Hardware prefetchers look at how far one load instruction steps: from
+   DRAM this loop is a fifth faster than the same with steps of 512 bytes, with or without requests of its own. */
 double FVK(read_f32)(const void *block, size_t bytes)
 {
+    enum { STEP = 64, AHEAD = 256, CHAINS = STEP / VL < 8 ? STEP / VL : 8 };
     const float *x = block;
-    vf acc[8];
+    vf acc[CHAINS];
     vf sum = v_zero();
     size_t n = bytes / sizeof(float), i = 0;
-    for (int r = 0; r < 8; r++)
+    for (int r = 0; r < CHAINS; r++)
         acc[r] = v_zero();
-    for (; i + 8 * VL <= n; i += 8 * VL) {
-        v_prefetch1(x + i + 512);
+    for (; i + STEP <= n; i += STEP) {
         FV_UNROLL
-        for (int r = 0; r < 8; r++)
-            acc[r] = v_add(acc[r], v_load(x + i + r * VL));
+        for (int r = 0; r < STEP; r += 16)
+            v_prefetch1(x + i + AHEAD + r);
+        FV_UNROLL
+        for (int r = 0; r < STEP / VL; r++)
+            acc[r % CHAINS] = v_add(acc[r % CHAINS], v_load(x + i + r * VL));
     }
-    for (int r = 0; r < 8; r++)
+    for (int r = 0; r < CHAINS; r++)
         sum = v_add(sum, acc[r]);
     return v_sum(sum);
 }

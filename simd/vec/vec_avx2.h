@@ -98,10 +98,14 @@ static inline __attribute__((always_inline)) vf v_quads(vf a, vf b, vf c, vf d)
 {
     return _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
 }
+static inline vf v_sum_quads(const vf x[2])
+{
+    return _mm256_add_ps(_mm256_permute2f128_ps(x[0], x[1], 0x20), _mm256_permute2f128_ps(x[0], x[1], 0x31));
+}
 static inline __attribute__((always_inline)) vf v_sums(const vf x[8])
 {
-    __m256 a = v_quads(x[0], x[1], x[2], x[3]), b = v_quads(x[4], x[5], x[6], x[7]);
-    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    const vf quads[2] = {v_quads(x[0], x[1], x[2], x[3]), v_quads(x[4], x[5], x[6], x[7])};
+    return v_sum_quads(quads);
 }
 static inline float v_largest(vf x)
 {

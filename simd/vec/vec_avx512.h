@@ -82,11 +82,12 @@ static inline vf v_halves(vf a, vf b)
 {
     return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
 }
+static inline vf v_sum_quads(const vf x[4]) { return v_halves(v_halves(x[0], x[1]), v_halves(x[2], x[3])); }
 static inline __attribute__((always_inline)) vf v_sums(const vf x[16])
 {
-    vf a = v_halves(v_quads(x[0], x[1], x[2], x[3]), v_quads(x[4], x[5], x[6], x[7]));
-    vf b = v_halves(v_quads(x[8], x[9], x[10], x[11]), v_quads(x[12], x[13], x[14], x[15]));
-    return v_halves(a, b);
+    const vf quads[4] = {v_quads(x[0], x[1], x[2], x[3]), v_quads(x[4], x[5], x[6], x[7]), v_quads(x[8], x[9], x[10], x[11]),
+                         v_quads(x[12], x[13], x[14], x[15])};
+    return v_sum_quads(quads);
 }
 static inline float v_largest(vf x) { return _mm512_reduce_max_ps(x); }
 static inline uint32_t v_bits(vm m) { return m; }

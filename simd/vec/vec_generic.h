@@ -76,6 +76,7 @@ static inline vf v_quads(vf a, vf b, vf c, vf d)
     const vf x[4] = {a, b, c, d};
     return v_sums(x);
 }
+static inline vf v_sum_quads(const vf x[1]) { return x[0]; }
 static inline float v_largest(vf x)
 {
     float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];

@@ -84,6 +84,7 @@ static inline vf v_quads(vf a, vf b, vf c, vf d)
     const vf x[4] = {a, b, c, d};
     return v_sums(x);
 }
+static inline vf v_sum_quads(const vf x[1]) { return x[0]; }
 static inline float v_largest(vf x) { return vmaxvq_f32(x); }
 static inline uint32_t v_bits(vm m)
 {

@@ -45,6 +45,7 @@ static inline vf v_load_f16_n(const uint16_t *p, int n) { return n > 0 ? half_fr
 static inline float v_sum(vf x) { return x; }
 static inline vf v_sums(const vf x[1]) { return x[0]; }
 static inline vf v_quads(vf a, vf b, vf c, vf d) { return a + b + c + d; } /* no quads: not called */
+static inline vf v_sum_quads(const vf x[1]) { return x[0]; }
 static inline float v_largest(vf x) { return x; }
 static inline uint32_t v_bits(vm m) { return (uint32_t)m; }
 typedef double vd;

@@ -303,7 +303,8 @@ static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int d
 
 /* ------------------------------------------------------------------ dot */
 
-static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds, const fvk_ahead *ahead)
+static void dot(const float *q, ptrdiff_t ldq, int n, int d, const void *const *k, int nk, float *s, ptrdiff_t lds,
+                const fvk_ahead *ahead)
 {
     ((fvk_dot_fn *)real)(q, ldq, n, d, k, nk, s, lds, ahead);
 }

@@ -156,7 +156,7 @@ static void flush(rows *x)
     int n = x->queued;
     const void *beyond[AHEAD_ROWS];
     fvk_ahead ahead = {(const void *const *)x->v, n < AHEAD_ROWS ? n : AHEAD_ROWS,
-                       x->n > 1 ? w->row_ahead : w->row_ahead_single};
+                       x->n > 1 ? w->row_ahead : w->row_ahead_keys};
     if (w->has_bias) { /* -infinity hides */
         for (int j = 0; j < n && !x->masked; j++)
             x->rows[j] = x->all;
@@ -174,6 +174,7 @@ static void flush(rows *x)
         w->kernel.row_softmax(s, n, &x->m[r], &x->l[r], &x->alpha[r]);
     }
     follow((const void *const *)x->k, n, beyond);
+    ahead.bytes = x->n > 1 ? w->row_ahead : w->row_ahead_values;
     ahead.next = beyond;
     ahead.count = AHEAD_ROWS;
     w->kernel.axpy(x->s, lds, x->n, n, (const void *const *)x->v, (int)w->problem.dv, x->masked ? x->rows : NULL,

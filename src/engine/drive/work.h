@@ -89,7 +89,7 @@ typedef struct fv_work {
     int tiles;        /* lane tiles that share a block */
     int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
     int row_block;    /* keys per block of the rows family */
-    int row_ahead, row_ahead_single; /* rows family, several rows and one: bytes between keys computed with and asked for */
+    int row_ahead, row_ahead_keys, row_ahead_values; /* rows family: bytes asked for ahead, for several rows; keys, values of one */
     float scale;      /* folded into q; units of `edit.unit` */
     float softcap;    /* 0: none */
     int alibi, has_bias;

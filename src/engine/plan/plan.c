@@ -215,9 +215,13 @@ static void set_tiles(fovea_plan *plan)
         plan->problem.v.token * (int64_t)sizeof(float) % CROWDED == 0)
         w->copies = (int)tuned(plan, FV_TUNE_COPY_TILES);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
-    w->row_ahead = (int)tuned(plan, plan->problem.dtype == FOVEA_F32 ? FV_TUNE_ROW_AHEAD : FV_TUNE_ROW_AHEAD_HALF);
-    w->row_ahead_single =
-        (int)tuned(plan, plan->problem.dtype == FOVEA_F32 ? FV_TUNE_ROW_AHEAD : FV_TUNE_ROW_AHEAD_HALF_SINGLE);
+    if (plan->problem.dtype == FOVEA_F32)
+        w->row_ahead = w->row_ahead_keys = w->row_ahead_values = (int)tuned(plan, FV_TUNE_ROW_AHEAD);
+    else {
+        w->row_ahead = (int)tuned(plan, FV_TUNE_ROW_AHEAD_HALF);
+        w->row_ahead_keys = (int)tuned(plan, FV_TUNE_ROW_AHEAD_HALF_SINGLE);
+        w->row_ahead_values = w->row_ahead_keys / 2 * 3;
+    }
     if (plan->problem.lk < w->row_block)
         w->row_block = plan->problem.lk < 16 ? 16 : (int)((plan->problem.lk + 15) & ~(int64_t)15);
 }

@@ -108,13 +108,13 @@ static double row_mass(const fv_scores *r, float *e)
     return r->kernel->exps(r->s, r->n, r->max, -INFINITY, e);
 }
 
-/* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
+/* Softmax over what a cut keeps. Rows that keep much are spread where the caller wants them so: a list of many
    places takes longer. e: exponentials, or NULL. */
-static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, double all)
+static int64_t softmax_cut(fv_scores *r, fv_cut cut, const float *e, double all)
 {
     double sum, unit = exp((double)r->max - shift_of(r));
     int64_t kept;
-    if (!r->may_spread || 3 * m < r->n)
+    if (!r->may_spread || 3 * cut.kept < r->n)
         return softmax(r, fv_cut_list(r, cut), all);
     kept = fv_cut_spread(r, cut, e, &sum);
     r->factor = (float)(unit / denominator(r, (all < 0 ? sum : all) * unit));
@@ -133,7 +133,7 @@ static int64_t apply_topk(fv_scores *r)
         return softmax(r, fv_cut_list(r, cut), -1);
     if (!fv_scores_range(r))
         return degenerate(r);
-    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : keep_all(r);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), NULL, -1) : keep_all(r);
 }
 
 /* arg[0] k >= 1 */
@@ -142,7 +142,7 @@ static int64_t apply_localv(fv_scores *r)
     int64_t k = clip_count(r->arg[0], r->n);
     float *e = fv_select_parts(r).e;
     double all = row_mass(r, e);
-    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, e, all) : keep_all(r);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), e, all) : keep_all(r);
 }
 
 /* arg[0] p, 0 < p <= 1 */
@@ -155,7 +155,7 @@ static int64_t apply_topp(fv_scores *r)
         return keep_all(r);
     all = row_mass(r, e);
     cut = fv_cut_mass(r, e, all, r->arg[0] * all);
-    return softmax_cut(r, cut, cut.candidates < r->n ? 0 : r->kernel->count(r->s, r->n, cut.score), e, -1);
+    return softmax_cut(r, cut, e, -1);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
@@ -165,7 +165,7 @@ static int64_t apply_threshold_rel(fv_scores *r)
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
     cut.kept = cut.reach = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
-    return softmax_cut(r, cut, cut.kept, e, all);
+    return softmax_cut(r, cut, e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold

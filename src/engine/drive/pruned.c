@@ -320,9 +320,12 @@ static void weigh_rows(pruned *x, int many, float *const *o)
             from[i] = j;
         }
     }
-    for (int i = 0; i < x->n; i++)
+    for (int i = 0; i < x->n; i++) {
         if (!x->kept[i])
             memset(o[i], 0, (size_t)w->problem.dv * sizeof(float));
+        for (int64_t c = 0; x->factor[i] != 1 && c < w->problem.dv; c++)
+            o[i][c] *= x->factor[i];
+    }
 }
 
 /* The same when all rows of a thin tile keep all keys: values are read once. */
@@ -380,7 +383,7 @@ static void weigh_lanes(pruned *x, float *const *o)
     w->kernel.store(x->ot, dv, x->factor, o, x->n);
 }
 
-/* Rows that were spread, as lists again; all rows without a factor. */
+/* Rows that were spread, as lists again. */
 static void gather(pruned *x)
 {
     const fv_row_kernels *kernel = &x->work->kernel.row;
@@ -388,13 +391,12 @@ static void gather(pruned *x)
         float *s = x->s + i * x->lds;
         if (x->spread >> i & 1)
             kernel->sift(s, x->keys, 0, INFINITY, s, x->at + i * x->lds);
-        if (x->factor[i] != 1)
-            kernel->scale(s, x->kept[i], (double)x->factor[i], s);
-        x->factor[i] = 1;
     }
     x->spread = 0;
 }
 
+/* What the other rows keep decides about speed only: either way a row's values are added in the order of its keys, one fma
+   each, and the factor comes last, so that the bits are the same. */
 static uint64_t weigh(pruned *x)
 {
     const fv_work *w = x->work;

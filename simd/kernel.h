@@ -137,7 +137,7 @@ typedef void fvk_scale_fn(const float *x, int64_t n, double c, float *y);
 /* y[j] = e[j] where x[j] is not below lo, else FVK_DROPPED; returns the sum, in double, of the former, and their number. y may
    be e or x. */
 typedef double fvk_veil_fn(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count);
-/* r[j] = max((x[j] - shift) slope - tau, 0) in double, slope > 0, no NaN. sum: how many r exceed 0, their sum, the sum of
+/* r[j] = max((x[j] - shift) slope - tau, 0) in double, NaN for NaN, slope > 0. sum: how many r exceed 0, their sum, the sum of
    their squares. */
 typedef struct fvk_ramp {
     double shift, slope, tau;

@@ -133,7 +133,8 @@ static double veil(const float *x, const float *e, int64_t n, float lo, float *y
 
 static double over(float x, const fvk_ramp *ramp)
 {
-    return fmax(((double)x - ramp->shift) * ramp->slope - ramp->tau, 0);
+    double r = ((double)x - ramp->shift) * ramp->slope - ramp->tau;
+    return r < 0 ? 0 : r;
 }
 
 static void moments(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])

@@ -174,7 +174,7 @@ void FVK(kept_f32)(float *p, int nk, uint32_t *rows)
 FV_INLINE vd ramp_part(vf x, int part, const fvk_ramp *ramp)
 {
     vd r = (v_part(x, part) - v_dset1(ramp->shift)) * v_dset1(ramp->slope) - v_dset1(ramp->tau);
-    return v_dmax(r, v_dset1(0));
+    return v_dmax(v_dset1(0), r); /* NaN stays */
 }
 
 FV_INLINE void moments_add(vf x, const fvk_ramp *ramp, vd sum[3])

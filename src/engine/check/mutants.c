@@ -467,6 +467,95 @@ static void axpy_overwrites(const float *p, ptrdiff_t ldp, int n, int nk, const 
     axpy(p, ldp, n, nk, v, dv, rows, NULL, o, ldo, ahead);
 }
 
+/* ------------------------------------------------------------------ rows of scores */
+
+static double exp_forgets_bound(const float *x, int64_t n, float shift, float lo, float *y)
+{
+    (void)lo;
+    return ((fvk_exp_fn *)real)(x, n, shift, -__builtin_inff(), y);
+}
+
+static double exp_sum_in_float(const float *x, int64_t n, float shift, float lo, float *y)
+{
+    return (double)(float)((fvk_exp_fn *)real)(x, n, shift, lo, y);
+}
+
+static int64_t sift_drops(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    int64_t m = ((fvk_sift_fn *)real)(x, n, lo, hi, y, at);
+    return m > 1 ? m - 1 : m;
+}
+
+static int64_t sift_swaps(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    int64_t m = ((fvk_sift_fn *)real)(x, n, lo, hi, y, at);
+    if (m > 1) {
+        int32_t t = at[0];
+        swap(y, y + 1);
+        at[0] = at[1];
+        at[1] = t;
+    }
+    return m;
+}
+
+static int64_t sift_writes_beyond(const float *x, int64_t n, float lo, float hi, float *y, int32_t *at)
+{
+    int64_t m = ((fvk_sift_fn *)real)(x, n, lo, hi, y, at);
+    y[m + FVK_SIFT_ROOM] = 0;
+    return m;
+}
+
+static double mass_drops(const float *x, const float *w, int64_t n, float t, int64_t *count)
+{
+    double sum = ((fvk_mass_fn *)real)(x, w, n, t, count);
+    return x[n - 1] > t ? sum - (double)w[n - 1] : sum;
+}
+
+static double mass_counts_equal(const float *x, const float *w, int64_t n, float t, int64_t *count)
+{
+    double sum = ((fvk_mass_fn *)real)(x, w, n, t, count);
+    for (int64_t j = 0; j < n; j++)
+        *count += x[j] == t;
+    return sum;
+}
+
+static void scale_scales(const float *x, int64_t n, double c, float *y)
+{
+    ((fvk_scale_fn *)real)(x, n, c * (double)wrong, y);
+}
+
+static double veil_shows(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count)
+{
+    float last = e[n - 1];
+    double sum = ((fvk_veil_fn *)real)(x, e, n, lo, y, count);
+    y[n - 1] = last;
+    return sum;
+}
+
+static void moments_drop(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+{
+    ((fvk_moments_fn *)real)(x, n - 1, ramp, sum);
+}
+
+static void ramp_scales(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y)
+{
+    ((fvk_ramp_fn *)real)(x, n, ramp, square, y);
+    scale_all(y, (int)n, 1);
+}
+
+static void kept_all(float *p, int nk, uint32_t *rows)
+{
+    ((fvk_kept_fn *)real)(p, nk, rows);
+    rows[nk - 1] = ~0u;
+}
+
+static void kept_leaves(float *p, int nk, uint32_t *rows)
+{
+    float last = p[nk * LANES - 1];
+    ((fvk_kept_fn *)real)(p, nk, rows);
+    p[nk * LANES - 1] = last;
+}
+
 /* ------------------------------------------------------------------ all of them */
 
 typedef struct mutant {
@@ -536,6 +625,19 @@ static const mutant mutants[] = {
     FAULT(FVK_AXPY, "axpy: writes beyond the output", axpy_writes_beyond),
     FAULT(FVK_AXPY, "axpy: counts hidden pairs", axpy_sees_all),
     FAULT(FVK_AXPY, "axpy: overwrites where it should add", axpy_overwrites),
+    FAULT(FVK_EXP, "exp: forgets the bound", exp_forgets_bound),
+    FAULT(FVK_EXP, "exp: sum rounded to float", exp_sum_in_float),
+    FAULT(FVK_SIFT, "sift: drops the last number", sift_drops),
+    FAULT(FVK_SIFT, "sift: swaps two numbers", sift_swaps),
+    FAULT(FVK_SIFT, "sift: writes beyond its room", sift_writes_beyond),
+    FAULT(FVK_MASS, "mass: drops the last number", mass_drops),
+    FAULT(FVK_MASS, "mass: counts what equals the threshold", mass_counts_equal),
+    FAULT(FVK_SCALE, "scale: off by 1e-5", scale_scales),
+    FAULT(FVK_VEIL, "veil: shows the last number", veil_shows),
+    FAULT(FVK_MOMENTS, "moments: drop the last number", moments_drop),
+    FAULT(FVK_RAMP, "ramp: off by 1e-5", ramp_scales),
+    FAULT(FVK_KEPT, "kept: shows a dropped pair", kept_all),
+    FAULT(FVK_KEPT, "kept: leaves a mark", kept_leaves),
 };
 
 /* Reports a failure, and the same one again when only the case it names is run. */

@@ -442,7 +442,8 @@ static fvk_ramp draw_ramp(fv_case *c)
 
 static double over(float x, const fvk_ramp *ramp)
 {
-    return fmax(((double)x - ramp->shift) * ramp->slope - ramp->tau, 0);
+    double r = ((double)x - ramp->shift) * ramp->slope - ramp->tau;
+    return r < 0 ? 0 : r;
 }
 
 static void call_moments(fv_case *c)

@@ -46,12 +46,6 @@ static int64_t degenerate(fv_scores *r)
     return r->n;
 }
 
-static int64_t keep_all(fv_scores *r)
-{
-    memcpy(r->p, r->s, (size_t)r->n * sizeof *r->p);
-    return r->n;
-}
-
 /* Least float that is not below x, and the largest that is not above. */
 static float float_above(double x)
 {
@@ -89,6 +83,20 @@ static int64_t softmax(fv_scores *r, int64_t m, double all)
     return m;
 }
 
+/* Softmax over all keys. */
+static int64_t keep_all(fv_scores *r)
+{
+    double sum;
+    if (!r->may_spread) {
+        memcpy(r->p, r->s, (size_t)r->n * sizeof *r->p);
+        return softmax(r, r->n, -1);
+    }
+    sum = r->kernel->exps(r->s, r->n, r->max, -INFINITY, r->s) * exp((double)r->max - shift_of(r));
+    r->factor = (float)(exp((double)r->max - shift_of(r)) / denominator(r, sum));
+    r->spread = 1;
+    return r->n;
+}
+
 static int64_t clip_count(double k, int64_t n)
 {
     return k >= (double)n ? n : (int64_t)k;
@@ -100,13 +108,13 @@ static double row_mass(const fv_scores *r, float *e)
     return r->kernel->exps(r->s, r->n, r->max, -INFINITY, e);
 }
 
-/* Softmax over what a cut keeps, about m keys. Rows that keep much are spread where the caller wants them so: a list of many
+/* Softmax over what a cut keeps. Rows that keep much are spread where the caller wants them so: a list of many
    places takes longer. e: exponentials, or NULL. */
-static int64_t softmax_cut(fv_scores *r, fv_cut cut, int64_t m, const float *e, double all)
+static int64_t softmax_cut(fv_scores *r, fv_cut cut, const float *e, double all)
 {
     double sum, unit = exp((double)r->max - shift_of(r));
     int64_t kept;
-    if (!r->may_spread || 3 * m < r->n)
+    if (!r->may_spread || 3 * cut.kept < r->n)
         return softmax(r, fv_cut_list(r, cut), all);
     kept = fv_cut_spread(r, cut, e, &sum);
     r->factor = (float)(unit / denominator(r, (all < 0 ? sum : all) * unit));
@@ -125,7 +133,7 @@ static int64_t apply_topk(fv_scores *r)
         return softmax(r, fv_cut_list(r, cut), -1);
     if (!fv_scores_range(r))
         return degenerate(r);
-    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, NULL, -1) : softmax(r, keep_all(r), -1);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), NULL, -1) : keep_all(r);
 }
 
 /* arg[0] k >= 1 */
@@ -134,7 +142,7 @@ static int64_t apply_localv(fv_scores *r)
     int64_t k = clip_count(r->arg[0], r->n);
     float *e = fv_select_parts(r).e;
     double all = row_mass(r, e);
-    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), k, e, all) : softmax(r, keep_all(r), -1);
+    return k < r->n ? softmax_cut(r, fv_cut_count(r, k), e, all) : keep_all(r);
 }
 
 /* arg[0] p, 0 < p <= 1 */
@@ -144,10 +152,10 @@ static int64_t apply_topp(fv_scores *r)
     double all;
     fv_cut cut;
     if (r->arg[0] >= 1)
-        return softmax(r, keep_all(r), -1);
+        return keep_all(r);
     all = row_mass(r, e);
     cut = fv_cut_mass(r, e, all, r->arg[0] * all);
-    return softmax_cut(r, cut, cut.candidates < r->n ? 0 : r->kernel->count(r->s, r->n, cut.score), e, -1);
+    return softmax_cut(r, cut, e, -1);
 }
 
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
@@ -157,7 +165,7 @@ static int64_t apply_threshold_rel(fv_scores *r)
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
     cut.kept = cut.reach = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
-    return softmax_cut(r, cut, cut.kept, e, all);
+    return softmax_cut(r, cut, e, all);
 }
 
 /* arg[0] prob, 0 <= prob <= 1, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys. A threshold
@@ -337,13 +345,14 @@ static int64_t apply_entmax(fv_scores *r)
 
 /* ------------------------------------------------------------------ key by key */
 
-/* arg[0] power of n. A NaN must not be taken for "not positive". */
+/* arg[0] power of n. */
 static int64_t apply_relu(fv_scores *r)
 {
-    double divisor = pow((double)r->n, r->arg[0]);
+    const fvk_ramp ramp = {0, pow((double)r->n, -r->arg[0]), 0};
     fv_scores_range(r);
-    for (int64_t j = 0; j < r->n; j++)
-        r->p[j] = r->s[j] <= 0 ? 0 : (float)(r->s[j] / divisor);
+    r->kernel->ramp(r->s, r->n, &ramp, 0, r->may_spread ? r->s : r->p);
+    r->spread = r->may_spread;
+    r->factor = 1;
     return r->n;
 }
 

@@ -220,7 +220,8 @@ static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t firs
     float *s = x->s + i * x->lds;
     int64_t lo, hi = 0, end = 0, before = 0;
     size_t span = 0;
-    x->spread |= 1u << i;
+    if (n < x->keys || x->kept[i] < n)
+        x->spread |= 1u << i;
     if (n == x->keys)
         return;
     for (int64_t j = 0; !gaps && j < first; j++)
@@ -269,6 +270,7 @@ static void normalise(pruned *x, int i)
     r.n = n;
     if (n)
         m = fv_normalise(w->normaliser, &r);
+    x->kept[i] = m;
     if (r.spread)
         spread_row(x, i, r.s, n, first, gaps);
     else {
@@ -279,7 +281,6 @@ static void normalise(pruned *x, int i)
             ask(x->v[x->at[i * x->lds + j]], (size_t)w->problem.dv * fv_dtype_bytes(w->problem.dtype));
     }
     x->factor[i] = r.spread ? r.factor : 1;
-    x->kept[i] = m;
     x->top[i] = r.max;
     x->lse[i] = r.lse;
 }
@@ -319,9 +320,12 @@ static void weigh_rows(pruned *x, int many, float *const *o)
             from[i] = j;
         }
     }
-    for (int i = 0; i < x->n; i++)
+    for (int i = 0; i < x->n; i++) {
         if (!x->kept[i])
             memset(o[i], 0, (size_t)w->problem.dv * sizeof(float));
+        for (int64_t c = 0; x->factor[i] != 1 && c < w->problem.dv; c++)
+            o[i][c] *= x->factor[i];
+    }
 }
 
 /* The same when all rows of a thin tile keep all keys: values are read once. */
@@ -383,15 +387,16 @@ static void weigh_lanes(pruned *x, float *const *o)
 static void gather(pruned *x)
 {
     const fv_row_kernels *kernel = &x->work->kernel.row;
-    for (int i = 0; i < x->n; i++)
-        if (x->spread >> i & 1) {
-            float *s = x->s + i * x->lds;
+    for (int i = 0; i < x->n; i++) {
+        float *s = x->s + i * x->lds;
+        if (x->spread >> i & 1)
             kernel->sift(s, x->keys, 0, INFINITY, s, x->at + i * x->lds);
-            kernel->scale(s, x->kept[i], (double)x->factor[i], s);
-        }
+    }
     x->spread = 0;
 }
 
+/* What the other rows keep decides about speed only: either way a row's values are added in the order of its keys, one fma
+   each, and the factor comes last, so that the bits are the same. */
 static uint64_t weigh(pruned *x)
 {
     const fv_work *w = x->work;

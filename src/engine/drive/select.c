@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PIECE = 4, SAMPLED = 512, LEAST = 256, MOST = 1024, SMALL = 16, HALVINGS = 12 };
+enum { PIECE = 4, SAMPLED = 1024, LEAST = 256, MOST = 1024, SMALL = 16, HALVINGS = 12 };
 
 static size_t part_floats(int64_t n)
 {
@@ -107,7 +107,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
                 ties++;
             for (reach = k; reach < n && small[reach] == small[k - 1];)
                 reach++;
-            return (fv_cut){small[k - 1], ties, 0, -1, before + reach};
+            return (fv_cut){small[k - 1], ties, 0, before + k, before + reach};
         }
         t = middle(lo, hi, step);
         count = before + kernel->count(v, n, t);
@@ -118,7 +118,7 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
             lo = at_order(order_of(t) + 1);
             reach = count;
             if (reach <= k + slack && slack)
-                return (fv_cut){lo, reach, 0, -1, reach};
+                return (fv_cut){lo, reach, 0, reach, reach};
         }
         if (reach - above <= n / 4) {
             n = kernel->sift(v, n, lo, hi, w, at);
@@ -126,14 +126,14 @@ static fv_cut bisect_count(const float *v, int64_t n, int64_t k, int64_t slack, 
             before = above;
         }
     }
-    return (fv_cut){hi, k - above, 0, -1, reach};
+    return (fv_cut){hi, k - above, 0, k, reach};
 }
 
-/* The same among at most SMALL scores. */
-static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
+/* The same among at most SMALL scores, `before` more lie above them. */
+static fv_cut small_mass(const float *v, const float *e, int64_t n, double need, int64_t before)
 {
     float score[SMALL], mass[SMALL];
-    int64_t i = 0, ties = 1;
+    int64_t i = 0, ties = 1, reach;
     memcpy(score, v, (size_t)n * sizeof *v);
     memcpy(mass, e, (size_t)n * sizeof *e);
     sort_small(score, mass, n);
@@ -142,7 +142,9 @@ static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
         ties = score[i] == score[i - 1] ? ties + 1 : 1;
         sum += (double)mass[i];
     }
-    return (fv_cut){score[i], ties, 0, -1, -1};
+    for (reach = i + 1; reach < n && score[reach] == score[i];)
+        reach++;
+    return (fv_cut){score[i], ties, 0, before + i + 1, before + reach};
 }
 
 /* The fewest largest scores whose e add up to `need`: the smallest float above which they fall short of it. e belongs to v;
@@ -150,7 +152,7 @@ static fv_cut small_mass(const float *v, const float *e, int64_t n, double need)
 static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need, float lo, float hi, float max,
                     const fv_row_kernels *kernel, float *w, float *we, int32_t *at)
 {
-    int64_t above_keys = 0, before_keys = 0, reach = n;
+    int64_t above_keys = 0, before_keys = 0, reach = n, equal;
     double before = 0, above = 0, ties;
     float each;
     for (int step = 0; order_of(lo) < order_of(hi); step++) {
@@ -158,7 +160,7 @@ static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need
         double sum;
         float t;
         if (n <= SMALL)
-            return small_mass(v, e, n, need - before);
+            return small_mass(v, e, n, need - before, before_keys);
         t = middle(lo, hi, step);
         sum = before + kernel->mass(v, e, n, t, &count);
         count += before_keys;
@@ -182,7 +184,9 @@ static fv_cut bisect_mass(const float *v, const float *e, int64_t n, double need
     }
     kernel->exps(&hi, 1, max, -INFINITY, &each);
     ties = each > 0 ? ceil((need - above) / (double)each) : INFINITY;
-    return (fv_cut){hi, ties < 1 ? 1 : ties < 0x1p62 ? (int64_t)ties : INT64_MAX, 0, -1, -1};
+    equal = reach - above_keys;
+    equal = ties < 1 ? 1 : ties < (double)equal ? (int64_t)ties : equal;
+    return (fv_cut){hi, equal, 0, above_keys + equal, reach};
 }
 
 /* Of m scores not below cut.score, drops the ties that are too many; returns how many are left. */
@@ -226,8 +230,6 @@ int64_t fv_cut_spread(fv_scores *row, fv_cut cut, const float *e, double *sum)
     else
         *sum = kernel->exps(row->s, row->n, row->max, cut.score, p);
     surplus = kept - cut.kept;
-    if (cut.kept < 0)
-        surplus = kept - kernel->count(row->s, row->n, cut.score) - cut.ties;
     for (int64_t j = row->n - 1; surplus > 0; j--)
         if (row->s[j] == cut.score) {
             *sum -= (double)p[j];
@@ -343,6 +345,8 @@ fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need)
             cut = bisect_mass(x.a, row->p, inside, need - above, lo, hi < row->max ? hi : row->max, row->max, kernel, x.b, x.c,
                               row->at);
             cut.candidates = more ? n : inside;
+            cut.kept += more;
+            cut.reach += more;
             return cut;
         }
     }

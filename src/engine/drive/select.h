@@ -8,7 +8,7 @@
 typedef struct fv_cut {
     float score;
     int64_t ties, candidates;
-    int64_t kept, reach; /* how many it keeps, how many are not below `score`; -1: not known */
+    int64_t kept, reach; /* how many it keeps, how many are not below `score` */
 } fv_cut;
 
 /* The k largest, 1 <= k < n. row->max and least are set, there is no NaN and max is finite. */

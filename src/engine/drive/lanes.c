@@ -27,6 +27,7 @@ typedef struct queue { /* keys waiting for a block */
 
 typedef struct tile {
     fv_place place[FVK_MAX_LANES];
+    float *o[FVK_MAX_LANES]; /* output rows */
     int n;
     int started; /* ot holds something */
     float *qt, *ot, *m, *l, *mx;
@@ -134,8 +135,8 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
     y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
     y->all = (uint32_t)((1ull << y->n) - 1);
     y->full.n = y->edge.n = 0;
+    fv_work_pointers(w, x->tensors, s, y->place, y->n, q, y->o);
     for (int i = 0; i < y->n; i++) {
-        q[i] = fv_work_query(w, x->tensors, s, &y->place[i]);
         /* the row as far ahead as the tile is tall, most likely one of the next tile of the group; an address, not a
            pointer, for behind the last tile there is none */
         for (size_t c = 0; c < bytes; c += 64)
@@ -155,7 +156,7 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
             int64_t row = fv_work_row(w, s, &y->place[i]);
             y->m[i] = x->tensors->state_m[row];
             y->l[i] = x->tensors->state_l[row];
-            q[i] = fv_work_output(w, x->tensors, s, &y->place[i]);
+            q[i] = y->o[i];
         }
         w->kernel.pack_f32(q, y->n, (int)w->problem.dv, 1.0f, y->ot);
     }
@@ -438,7 +439,7 @@ static void fetch_output(lanes *x, tile *y)
 {
     const size_t bytes = (size_t)x->work->problem.dv * sizeof(float);
     for (int i = 0; i < y->n; i++) {
-        const char *o = (const char *)fv_work_output(x->work, x->tensors, x->task.sequence, &y->place[i]);
+        const char *o = (const char *)y->o[i];
         for (size_t c = 0; c < bytes; c += 64)
             __builtin_prefetch(o + c, 1, 2);
     }
@@ -448,18 +449,16 @@ static void finish_tile(lanes *x, tile *y)
 {
     const fv_work *w = x->work;
     const fovea_arguments *a = x->tensors->arguments;
-    float *o[FVK_MAX_LANES], sink[FVK_MAX_LANES], r[FVK_MAX_LANES], lse[FVK_MAX_LANES];
+    float sink[FVK_MAX_LANES], r[FVK_MAX_LANES], lse[FVK_MAX_LANES];
     int64_t row[FVK_MAX_LANES];
-    for (int i = 0; i < y->n; i++) {
-        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &y->place[i]);
+    for (int i = 0; i < y->n; i++)
         row[i] = fv_work_row(w, x->task.sequence, &y->place[i]);
-    }
     if (!y->started)
         memset(y->ot, 0, (size_t)w->problem.dv * (size_t)w->kernel.lanes * sizeof(float));
     if (!x->task.pass->last) {
         for (int i = 0; i < w->kernel.lanes; i++)
             r[i] = 1;
-        w->kernel.store(y->ot, (int)w->problem.dv, r, o, y->n);
+        w->kernel.store(y->ot, (int)w->problem.dv, r, y->o, y->n);
         for (int i = 0; i < y->n; i++) {
             x->tensors->state_m[row[i]] = y->m[i];
             x->tensors->state_l[row[i]] = y->l[i];
@@ -472,7 +471,7 @@ static void finish_tile(lanes *x, tile *y)
             sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
         }
     w->kernel.finish(y->m, y->l, w->sink ? sink : NULL, r, a->lse ? lse : NULL);
-    w->kernel.store(y->ot, (int)w->problem.dv, r, o, y->n);
+    w->kernel.store(y->ot, (int)w->problem.dv, r, y->o, y->n);
     for (int i = 0; i < y->n; i++) {
         if (a->lse)
             a->lse[row[i]] = lse[i];

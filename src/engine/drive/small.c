@@ -122,12 +122,11 @@ static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, con
     const fv_shape *shape = &s->lengths->shape;
     int64_t key_class;
     int n = fv_work_places(w, task, task->unit, task->pass->width, x->place, &key_class);
-    for (int i = 0; i < n; i++) {
-        x->q[i] = fv_work_query(w, tensors, s, &x->place[i]);
-        x->o[i] = fv_work_output(w, tensors, s, &x->place[i]);
-    }
-    for (int i = 0; i < n; i++) {
-        int64_t end = x->place[i].lane.row + shape->lk - shape->lq + task->pass->ahead + 1;
+    const int64_t first = shape->lk - shape->lq + task->pass->ahead + 1;
+    const int edge = task->pass->ahead < shape->lk + shape->lq;
+    fv_work_pointers(w, tensors, s, x->place, n, x->q, x->o);
+    for (int i = 0; edge && i < n; i++) {
+        int64_t end = x->place[i].lane.row + first;
         x->see[i] = (int)(end < 0 ? 0 : end < shape->lk ? end : shape->lk);
     }
     if (w->has_bias)
@@ -137,7 +136,7 @@ static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, con
     x->block.n = n;
     x->block.nk = (int)shape->lk;
     x->block.bias = w->has_bias ? x->bias : NULL;
-    x->block.see = task->pass->ahead < shape->lk + shape->lq ? x->see : NULL;
+    x->block.see = edge ? x->see : NULL;
     if (!w->kernel.widen)
         return;
     w->kernel.widen(x->q, n, (int)w->problem.d, x->wide_q, x->ldq);
@@ -157,6 +156,12 @@ static void score_tail(small *x, const fv_work *w)
                 x->block.end[t * x->block.lde + i] = FVK_HIDDEN;
 }
 
+/* Bits of the first n lanes. */
+static uint32_t masks(int n, int lanes)
+{
+    return n <= 0 ? 0 : n >= lanes ? ~0u : (1u << n) - 1;
+}
+
 /* Scores panel by panel; masks only where a panel has lanes that some row does not see. The tail's keys last. */
 static void score(small *x, const fv_work *w)
 {
@@ -167,10 +172,9 @@ static void score(small *x, const fv_work *w)
     for (int p = 0; p < x->panels; p++) {
         const uint32_t *rows = NULL;
         if (x->block.see || nk < (p + 1) * lanes) {
-            for (int i = 0; i < x->block.n; i++) {
-                int left = (x->block.see && x->see[i] < nk ? x->see[i] : nk) - p * lanes;
-                x->rows[i] = left <= 0 ? 0 : left >= lanes ? ~0u : (1u << left) - 1;
-            }
+            const uint32_t all = masks(nk - p * lanes, lanes);
+            for (int i = 0; i < x->block.n; i++)
+                x->rows[i] = x->block.see && x->see[i] < nk ? masks(x->see[i] - p * lanes, lanes) : all;
             rows = x->rows;
         }
         w->kernel.qk(x->kt + (size_t)p * (size_t)w->problem.d * (size_t)lanes, (int)w->problem.d, (const void *const *)x->q,
@@ -208,7 +212,7 @@ static uint64_t report(const small *x, const fv_work *w, const fv_tensors *tenso
             a->row_max[row] = x->block.l[i] == 0 ? -INFINITY : m == FVK_LOWEST ? -FLT_MAX : m * (float)FVK_LN2;
         if (!mask && !a->kept)
             continue;
-        for (int j = 0; j < x->see[i]; j++) {
+        for (int j = 0; j < (x->block.see ? x->see[i] : x->block.nk); j++) {
             int seen = !w->has_bias || x->bias[i][j] != -INFINITY;
             kept += (uint64_t)seen;
             if (mask)

@@ -8,6 +8,10 @@
 void fv_work_task(const fv_work *work, unsigned pass, int64_t t, fv_task *task)
 {
     int64_t lo = 0, hi = work->sequences - 1, units;
+    if (!work->problem.nseq && hi >= 0) { /* a batch of one shape */
+        units = work->sequence[0].lengths->pass[pass].units * work->problem.hkv;
+        lo = hi = units > 0 ? t / units : 0;
+    }
     while (lo < hi) { /* last sequence whose first task is not after t; empty ones are skipped */
         int64_t mid = lo + (hi - lo + 1) / 2;
         if (work->sequence[mid].unit0[pass] <= t)
@@ -73,6 +77,23 @@ int fv_work_places(const fv_work *work, const fv_task *task, int64_t unit, int w
     c = (c + lengths->shape.lk - lengths->shape.lq) % step;
     *key_class = c < 0 ? c + step : c;
     return count;
+}
+
+void fv_work_pointers(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place, int n,
+                      const void **q, float **o)
+{
+    const int64_t size = (int64_t)fv_dtype_bytes(w->problem.dtype);
+    const int64_t q_token = w->problem.q.token * size, o_token = w->problem.o.token;
+    for (int i = 0; i < n; i++) {
+        if (i && place[i].lane.head == place[i - 1].lane.head && place[i].out == place[i - 1].out + 1 &&
+            place[i].lane.row == place[i - 1].lane.row + 1) {
+            q[i] = (const char *)q[i - 1] + q_token;
+            o[i] = o[i - 1] + o_token;
+        } else {
+            q[i] = fv_work_query(w, tensors, s, &place[i]);
+            o[i] = fv_work_output(w, tensors, s, &place[i]);
+        }
+    }
 }
 
 void fv_work_keys(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,

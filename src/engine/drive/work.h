@@ -151,6 +151,10 @@ static inline float *fv_work_output(const fv_work *w, const fv_tensors *tensors,
     return tensors->arguments->o + s->batch * p->o.batch + place->lane.head * p->o.head + (s->q0 + place->out) * p->o.token;
 }
 
+/* Both, of n places of a tile. */
+void fv_work_pointers(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place, int n,
+                      const void **q, float **o);
+
 /* Index in [batch, hq, out_rows]. */
 static inline int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const fv_place *place)
 {

@@ -186,7 +186,7 @@ size_t fv_pattern_tile(const fv_pattern *pattern, unsigned index, const fv_lane 
     unsigned count;
 
     *out = spans;
-    if (part->band) {
+    if (part->band && (part->nature.uses & FV_USES_ROW)) {
         size_t found;
         if (band_spans(pattern, part, lanes, n, spans, &found))
             return found;

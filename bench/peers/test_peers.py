@@ -173,7 +173,7 @@ def test_markdown():
     some = [result("won", fovea=figure(1), torch=figure(2)), result("lost", "avx2", fovea=figure(2, 9), torch=figure(1))]
     text = table.markdown(MACHINE, some, full=False)
     assert text.index("not first") < text.index("lost (avx2)") < text.index("### Prefill") < text.index("| won |")
-    assert "2000.0 ! |" in text and "onnx (not there)" in text and "| torch |" in text
+    assert "| 2000.0 ! |" in text and "| 1000.0 |" in text and "onnx (not there)" in text and "| torch |" in text
     assert "Every engine" not in text and "Every engine" in table.markdown(MACHINE, some, full=True)
     assert "first in" not in table.markdown(MACHINE, [], full=False)
     assert "first in every row" in table.markdown(MACHINE, some[:1], full=False)

@@ -127,8 +127,8 @@ def detail(results):
 
 
 def machine_text(machine):
-    out = ["%s, %d CPUs seen, %s; pinned, engines in turn within one process; best of up to 15 turns." % (
-        machine["cpu"], machine["cpus"], machine["date"])]
+    out = ["%s, %d CPUs seen, %s%s; pinned, engines in turn within one process; best of up to 15 turns." % (
+        machine["cpu"], machine["cpus"], machine["date"], ", fovea at " + machine["revision"] if machine.get("revision") else "")]
     out += ["", "Versions: " + "; ".join("%s %s" % v for v in sorted(machine["versions"].items())) + "."]
     for name, why in sorted(machine["missing"].items()):
         out.append("Not measured: %s (%s)." % (name, why))

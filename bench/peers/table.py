@@ -24,6 +24,15 @@ def merge(*lists):
     return list(merged.values())
 
 
+def rounded(value):
+    """The same with six digits of every real number: more was not measured."""
+    if isinstance(value, float):
+        return float("%.6g" % value)
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value
+
+
 def is_ours(name):
     return name.startswith("fovea")
 

@@ -166,6 +166,11 @@ def test_order_and_merge():
     assert len(merged) == 6 and table.verdict(merged[1]).state == "first" and merged[1]["row"] == "bad"
 
 
+def test_figures_are_rounded():
+    given = {"times": [1.23456789e-5, 2], "name": "x", "error": None, "inner": {"max": 123456789.0}}
+    assert table.rounded(given) == {"times": [1.23457e-5, 2], "name": "x", "error": None, "inner": {"max": 123457000.0}}
+
+
 MACHINE = {"cpu": "a CPU", "cpus": 2, "date": "2000-01-01", "versions": {"torch": "1"}, "missing": {"onnx": "not there"}}
 
 

@@ -14,6 +14,7 @@ from engine import Missing, Prepared, Unfit
 NAMES = ("torch SDPA", "torch SDPA per document", "torch unfused", "torch unfused by head", "torch FlexAttention",
          "two GEMMs, torch")
 MOST_SCORES = 2 << 30  # bytes of scores that the whole-tensor unfused form may hold
+MOST_HIDDEN = 1 << 27  # scores of a sparse row above which unfused forms, which compute them all, are left out
 torch = flex = None
 
 
@@ -123,8 +124,14 @@ def per_document(case):
     return form.done(run)
 
 
+def refuse_wasteful(row):
+    if row.mask not in ("none", "causal") and row.batch * row.hq * row.lq * row.lk > MOST_HIDDEN:
+        raise Unfit("nearly all of its work would be on hidden pairs, for seconds")
+
+
 def unfused(case):
     form, row = Form(case), case.row
+    refuse_wasteful(row)
     k, v = form.repeated(form.k), form.repeated(form.v)
     if row.batch * row.hq * row.lq * row.lk * rows.BYTES[row.dtype] > MOST_SCORES:
         raise Unfit("the scores would take over 2 GiB")
@@ -141,6 +148,7 @@ def unfused(case):
 
 def by_head(case):
     form, row = Form(case), case.row
+    refuse_wasteful(row)
     if row.batch * row.hq > 512 or row.lq == 1:
         raise Unfit("more than 512 heads or a single query: calls would be all of the time")
     added, scale = form.added(form.q.dtype), row.factor

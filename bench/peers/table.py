@@ -24,6 +24,15 @@ def merge(*lists):
     return list(merged.values())
 
 
+def rounded(value):
+    """The same with six digits of every real number: more was not measured."""
+    if isinstance(value, float):
+        return float("%.6g" % value)
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value
+
+
 def is_ours(name):
     return name.startswith("fovea")
 
@@ -127,8 +136,8 @@ def detail(results):
 
 
 def machine_text(machine):
-    out = ["%s, %d CPUs seen, %s; pinned, engines in turn within one process; best of up to 15 turns." % (
-        machine["cpu"], machine["cpus"], machine["date"])]
+    out = ["%s, %d CPUs seen, %s%s; pinned, engines in turn within one process; best of up to 15 turns." % (
+        machine["cpu"], machine["cpus"], machine["date"], ", fovea at " + machine["revision"] if machine.get("revision") else "")]
     out += ["", "Versions: " + "; ".join("%s %s" % v for v in sorted(machine["versions"].items())) + "."]
     for name, why in sorted(machine["missing"].items()):
         out.append("Not measured: %s (%s)." % (name, why))

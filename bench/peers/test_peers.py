@@ -166,6 +166,11 @@ def test_order_and_merge():
     assert len(merged) == 6 and table.verdict(merged[1]).state == "first" and merged[1]["row"] == "bad"
 
 
+def test_figures_are_rounded():
+    given = {"times": [1.23456789e-5, 2], "name": "x", "error": None, "inner": {"max": 123456789.0}}
+    assert table.rounded(given) == {"times": [1.23457e-5, 2], "name": "x", "error": None, "inner": {"max": 123457000.0}}
+
+
 MACHINE = {"cpu": "a CPU", "cpus": 2, "date": "2000-01-01", "versions": {"torch": "1"}, "missing": {"onnx": "not there"}}
 
 
@@ -173,7 +178,7 @@ def test_markdown():
     some = [result("won", fovea=figure(1), torch=figure(2)), result("lost", "avx2", fovea=figure(2, 9), torch=figure(1))]
     text = table.markdown(MACHINE, some, full=False)
     assert text.index("not first") < text.index("lost (avx2)") < text.index("### Prefill") < text.index("| won |")
-    assert "2000.0 ! |" in text and "onnx (not there)" in text and "| torch |" in text
+    assert "| 2000.0 ! |" in text and "| 1000.0 |" in text and "onnx (not there)" in text and "| torch |" in text
     assert "Every engine" not in text and "Every engine" in table.markdown(MACHINE, some, full=True)
     assert "first in" not in table.markdown(MACHINE, [], full=False)
     assert "first in every row" in table.markdown(MACHINE, some[:1], full=False)

@@ -77,6 +77,9 @@ typedef struct fvk_edit {
     float unit;         /* multiplied in at the end: log2 e or 1 */
 } fvk_edit;
 typedef void fvk_edit_fn(float *s, int nk, const fvk_edit *edit);
+/* s[j][lane] += b[j][lane] log2 e, not below FVK_LOWEST; a pair whose b is -infinity leaves rows[j] instead, and its score is of
+   no account. Returns the lanes that see all nk keys. */
+typedef uint32_t fvk_bias_fn(float *s, int nk, const float *b, uint32_t *rows);
 /* out[j][ld] = float(row[j][t]), t < d. */
 typedef void fvk_widen_fn(const void *const *row, int n, int d, float *out, ptrdiff_t ld);
 
@@ -152,7 +155,7 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
-    FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_WIDEN,
+    FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_BIAS, FVK_WIDEN,
     FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
     FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;

@@ -9,7 +9,7 @@ enum {
     op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
     op_softmax = FVK_SOFTMAX, op_pv = FVK_PV, op_softmax_pair = FVK_SOFTMAX_PAIR, op_values_pair = FVK_VALUES_PAIR,
     op_pv_pair = FVK_PV_PAIR, op_softmax_parts = FVK_SOFTMAX_PARTS,
-    op_values_tile = FVK_VALUES_TILE, op_pv_tile = FVK_PV_TILE, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT,
+    op_values_tile = FVK_VALUES_TILE, op_pv_tile = FVK_PV_TILE, op_store = FVK_STORE, op_finish = FVK_FINISH, op_edit = FVK_EDIT, op_bias = FVK_BIAS,
     op_widen = FVK_WIDEN, op_small_tail = FVK_SMALL_TAIL,
     op_small_softmax = FVK_SMALL_SOFTMAX, op_small_pv = FVK_SMALL_PV, op_dot = FVK_DOT, op_axpy = FVK_AXPY, op_row_softmax = FVK_ROW_SOFTMAX,
     op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE,

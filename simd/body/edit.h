@@ -30,3 +30,21 @@ void FVK(row_edit_f32)(float *s, int nk, const fvk_edit *e)
         v_store_n(s + j, edit_one(v_load_n(s + j, nk - j), e, slope, pos,
                                   e->slope ? v_load_n(e->kpos + j, nk - j) : v_zero()), nk - j);
 }
+
+uint32_t FVK(bias_f32)(float *s, int nk, const float *b, uint32_t *rows)
+{
+    const vf hidden = v_set1(FVK_HIDDEN), lowest = v_set1(FVK_LOWEST), unit = v_set1((float)FVK_LOG2E);
+    uint32_t all = ~0u;
+    for (int j = 0; j < nk; j++, s += LANES, b += LANES) {
+        uint32_t hides = 0;
+        for (int n = 0; n < V_TILE; n++) {
+            vf y = v_load(b + n * VL), x = v_mul(y, unit);
+            x = v_select(v_lt(x, lowest), lowest, x);
+            hides |= v_bits(v_eq(y, hidden)) << (n * VL);
+            v_store(s + n * VL, v_add(v_load(s + n * VL), x));
+        }
+        rows[j] &= ~hides;
+        all &= rows[j];
+    }
+    return all;
+}

@@ -30,6 +30,7 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_STORE] = fv_case_store,
     [FVK_FINISH] = fv_case_finish,
     [FVK_EDIT] = fv_case_edit,
+    [FVK_BIAS] = fv_case_bias,
     [FVK_WIDEN] = fv_case_widen,
     [FVK_SMALL_TAIL] = fv_case_small_tail,
     [FVK_SMALL_SOFTMAX] = fv_case_small_softmax,

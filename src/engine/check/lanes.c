@@ -640,3 +640,51 @@ void fv_case_kept(fv_case *c)
             fv_case_fail(c, "rows[%d] = %x, want %x", j, c->rows[j], rows[j]);
     }
 }
+
+/* ------------------------------------------------------------------ bias */
+
+static void call_bias(fv_case *c)
+{
+    c->result = ((fvk_bias_fn *)c->fn)(c->s, c->nk, c->block, c->rows);
+}
+
+/* Biases of every kind: ordinary, -infinity, the lowest floats, NaN; scores of hidden pairs are of no account. */
+void fv_case_bias(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    fv_want *want = c->memory->want;
+    uint32_t *rows = (uint32_t *)c->memory->q, all = (uint32_t)((1ull << lanes) - 1), every = all;
+    c->nk = fv_draw_keys(c);
+    c->s = fv_case_floats(c, "s", (size_t)c->nk * lanes);
+    c->block = fv_case_floats(c, "b", (size_t)c->nk * lanes);
+    c->rows = (uint32_t *)fv_case_floats(c, "rows", (size_t)c->nk);
+    for (int j = 0; j < c->nk; j++) {
+        rows[j] = c->rows[j] = fv_draw_once_in(c, 2) ? ~0u : (uint32_t)fv_draw(c);
+        for (int i = 0; i < lanes; i++) {
+            float b = (float)fv_draw_real(c, -50, 50), s = (float)fv_draw_score(c);
+            int kind = fv_draw_int(c, 0, 30);
+            double x;
+            b = kind == 0 ? -INFINITY : kind == 1 ? -3.4028234e38f : kind == 2 && !c->clean ? NAN : b;
+            c->block[j * lanes + i] = b;
+            c->s[j * lanes + i] = s;
+            x = fmax((double)b * (double)(float)FVK_LOG2E, (double)FVK_LOWEST);
+            want[j * lanes + i] = isnan(b) ? (fv_want){NAN, 0}
+                                           : (fv_want){(double)s + x, 0x1p-23 * (fabs(x) + fabs((double)s + x))};
+            if (b == -INFINITY)
+                rows[j] &= ~(1u << i);
+        }
+        every &= rows[j];
+    }
+    c->call = call_bias;
+    if (!fv_case_run(c))
+        return;
+    if (((uint32_t)c->result & all) != every)
+        fv_case_fail(c, "returns %x, want %x", (uint32_t)c->result & all, every);
+    for (int j = 0; j < c->nk; j++) {
+        for (int i = 0; i < lanes; i++)
+            if (c->block[j * lanes + i] != -INFINITY)
+                fv_case_expect(c, "s", j, i, c->s[j * lanes + i], want[j * lanes + i]);
+        if (((c->rows[j] ^ rows[j]) & all) != 0)
+            fv_case_fail(c, "rows[%d] = %x, want %x", j, c->rows[j], rows[j]);
+    }
+}

@@ -4,7 +4,7 @@
 #include "check/case.h"
 
 fv_case_fn fv_case_pack, fv_case_pack_pair, fv_case_qk, fv_case_qk_pair, fv_case_hide_scores, fv_case_softmax,
-    fv_case_pv, fv_case_values_pair, fv_case_pv_pair, fv_case_softmax_parts, fv_case_values_tile, fv_case_pv_tile, fv_case_store, fv_case_finish, fv_case_edit,
+    fv_case_pv, fv_case_values_pair, fv_case_pv_pair, fv_case_softmax_parts, fv_case_values_tile, fv_case_pv_tile, fv_case_store, fv_case_finish, fv_case_edit, fv_case_bias,
     fv_case_kept;
 
 double fv_draw_score(fv_case *c);

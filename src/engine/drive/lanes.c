@@ -48,7 +48,7 @@ typedef struct lanes {
     fv_tensors *tensors;
     fv_task task;
     int64_t key_class;
-    float *s, *alpha, *kpos, *pos, *slope;
+    float *s, *alpha, *kpos, *pos, *slope, *bias;
     float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or in one of the forms of copy_form */
     void *parts;            /* probabilities for tiles */
     const void **copy_rows_k, **copy_rows_v;
@@ -100,6 +100,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->alpha = fv_scratch_take(&at, row);
     x->pos = fv_scratch_take(&at, row);
     x->slope = fv_scratch_take(&at, row);
+    x->bias = fv_scratch_take(&at, w->has_bias ? (size_t)w->block * row : 0);
     x->kpos = fv_scratch_take(&at, (size_t)w->block * sizeof(float));
     x->ldk = copy_stride(w->problem.d);
     x->ldv = copy_stride(w->problem.dv);
@@ -173,10 +174,19 @@ static void find_spans(lanes *x, tile *y, void *scratch)
     y->next = y->spans ? y->span[0].lo : 0;
 }
 
-/* Adds bias rows to a score block and hides pairs whose bias is -inf; rows[] is the queue's own and is changed. */
-static void add_bias(lanes *x, tile *y, queue *q)
+/* Adds bias rows to a score block and takes pairs whose bias is -inf out of rows[], the queue's own; returns the lanes that see
+   all its keys. */
+static uint32_t add_bias(lanes *x, tile *y, queue *q)
 {
     const fv_work *w = x->work;
+    uint32_t all = ~0u;
+    if (q->first >= 0 && x->task.pass->step == 1) { /* neighbours: rows of the bias are turned into lanes as queries are */
+        const void *row[FVK_MAX_LANES];
+        for (int i = 0; i < y->n; i++)
+            row[i] = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]) + q->first;
+        w->kernel.pack_f32(row, y->n, q->n, 1.0f, x->bias);
+        return w->kernel.bias(x->s, q->n, x->bias, q->rows);
+    }
     for (int i = 0; i < y->n; i++) {
         const float *bias = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]);
         for (int j = 0; j < q->n; j++) {
@@ -187,9 +197,13 @@ static void add_bias(lanes *x, tile *y, queue *q)
                 x->s[(size_t)j * (size_t)w->kernel.lanes + (size_t)i] += fv_work_bias_units(b);
         }
     }
+    for (int j = 0; j < q->n; j++)
+        all &= q->rows[j];
+    return all;
 }
 
-static void edit_block(lanes *x, tile *y, queue *q, const uint32_t *rows)
+/* Returns 0 when every lane sees every key. */
+static int edit_block(lanes *x, tile *y, queue *q, int masked)
 {
     const fv_work *w = x->work;
     if (w->softcap > 0 || w->alibi) {
@@ -205,9 +219,13 @@ static void edit_block(lanes *x, tile *y, queue *q, const uint32_t *rows)
         }
         w->kernel.edit(x->s, q->n, &e);
     }
-    if (w->has_bias)
-        add_bias(x, y, q);
-    w->kernel.hide(x->s, q->n, rows, y->mx);
+    if (w->has_bias) {
+        if (!masked)
+            memset(q->rows, 0xff, (size_t)q->n * sizeof *q->rows);
+        masked = (add_bias(x, y, q) & y->all) != y->all;
+    }
+    w->kernel.hide(x->s, q->n, masked ? q->rows : NULL, y->mx);
+    return masked;
 }
 
 static void record(lanes *x, tile *y, const queue *q, int masked)
@@ -327,25 +345,22 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     const fv_work *w = x->work;
     const fv_kernels *kernel = &w->kernel;
     int dv = (int)w->problem.dv;
-    copy_form form;
+    copy_form form = AS_ROWS;
     const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
-    const uint32_t *rows;
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
-    if (w->has_bias && !masked) {
-        memset(q->rows, 0xff, (size_t)q->n * sizeof *q->rows);
-        masked = 1;
-    }
-    rows = masked ? q->rows : NULL;
-    form = form_of(x, q, masked);
-    if (kernel->widen || copy_pays(x, y, q)) {
-        copy_block(x, q, form);
-        if (!kernel->qk_pair)
-            k = (const void *const *)x->copy_rows_k;
+    if (!kernel->qk_pair && (kernel->widen || copy_pays(x, y, q))) {
+        copy_block(x, q, AS_ROWS);
+        k = (const void *const *)x->copy_rows_k;
         v = (const void *const *)x->copy_rows_v;
     }
-    score(x, y, q, k, w->edits ? NULL : rows, w->edits ? raw : y->mx);
+    score(x, y, q, k, masked && !w->edits ? q->rows : NULL, w->edits ? raw : y->mx);
     if (w->edits)
-        edit_block(x, y, q, rows);
+        masked = edit_block(x, y, q, masked);
+    if (kernel->qk_pair) { /* keys were read in place */
+        form = form_of(x, q, masked);
+        copy_block(x, q, form);
+        v = (const void *const *)x->copy_rows_v;
+    }
     if (form == AS_TILES) {
         kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, x->parts);
         kernel->pv_tile(x->parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
@@ -354,7 +369,7 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
     } else {
         kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
-        kernel->pv(x->s, q->n, v, dv, rows, y->started ? x->alpha : NULL, y->ot);
+        kernel->pv(x->s, q->n, v, dv, masked ? q->rows : NULL, y->started ? x->alpha : NULL, y->ot);
     }
     y->started = 1;
     record(x, y, q, masked);

@@ -30,6 +30,7 @@ typedef struct fv_kernels {
     fvk_store_fn *store;
     fvk_finish_fn *finish;
     fvk_edit_fn *edit;
+    fvk_bias_fn *bias;
     fvk_widen_fn *widen; /* of the problem's type, NULL for f32 */
     fvk_small_tail_fn *small_tail;
     fvk_small_softmax_fn *small_softmax;

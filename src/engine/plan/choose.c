@@ -84,6 +84,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->store = (fvk_store_fn *)find(isas, FVK_STORE, FVK_F32, lanes, &missing);
     k->finish = (fvk_finish_fn *)find(isas, FVK_FINISH, FVK_F32, lanes, &missing);
     k->edit = (fvk_edit_fn *)find(isas, FVK_EDIT, FVK_F32, lanes, &missing);
+    k->bias = (fvk_bias_fn *)find(isas, FVK_BIAS, FVK_F32, lanes, &missing);
     if (type != FVK_F32)
         k->widen = (fvk_widen_fn *)find(isas, FVK_WIDEN, type, 0, &missing);
     k->small_tail = (fvk_small_tail_fn *)find(isas, FVK_SMALL_TAIL, FVK_F32, lanes, &missing);

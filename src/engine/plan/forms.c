@@ -43,7 +43,8 @@ static const double edit_vector = 20, bias_score = 3;
 static int tile_vectors(fvk_isa isa)
 {
     static const int vectors[FVK_ISAS] = {[FVK_SCALAR] = 8, [FVK_GENERIC] = 2,     [FVK_AVX2] = 3,
-                                          [FVK_AVX512] = 2, [FVK_AVX512_BF16] = 2, [FVK_NEON] = 4};
+                                          [FVK_AVX512] = 2, [FVK_AVX512_BF16] = 2, [FVK_AMX] = 2,
+                                          [FVK_NEON] = 4};
     return vectors[isa] ? vectors[isa] : 2;
 }
 

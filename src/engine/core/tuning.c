@@ -37,7 +37,7 @@ const fovea_tuning_key fv_tuning_key[FV_TUNINGS] = {
     [FV_TUNE_ROW_AHEAD_HALF] = {"row_ahead_half", 4096, 0, 1048576, 1, NULL, "bytes",
                                 "the same for 16-bit types and several query rows"},
     [FV_TUNE_ROW_AHEAD_HALF_SINGLE] = {"row_ahead_half_single", 2048, 0, 1048576, 1, NULL, "bytes",
-                                       "the same for 16-bit types and one query row"},
+                                       "the same for 16-bit types and one query row; half as much again for its values"},
     [FV_TUNE_SPLIT] = {"split", SPLIT, 16, 1048576, 1, NULL, "keys",
                        "most keys of one task of the rows form; with few tasks ranges are cut down to a quarter of this"},
     [FV_TUNE_THREAD_FLOPS] = {"thread_flops", THREAD_FLOPS, 0, 1e12, 1, NULL, "flops",

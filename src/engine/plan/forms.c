@@ -19,7 +19,7 @@ enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
 enum { SMALL_KEYS = 20, SMALL_ROWS = 16 };
 #else
 enum {
-    SMALL_KEYS = 128, /* most keys of the small form */
+    SMALL_KEYS = 224, /* most keys of the small form */
     SMALL_ROWS = 64   /* query rows per task of it: with 64 keys their scores are 16 KiB */
 };
 #endif

@@ -331,7 +331,7 @@ FOVEA_API const char *fovea_plan_explain(const fovea_plan *plan);
 typedef struct fovea_form {
     size_t struct_size;  /* sizeof(fovea_form), set by the caller */
     unsigned pass;       /* from 0 */
-    const char *name;    /* "lanes", "rows", "pruned" */
+    const char *name;    /* "lanes", "rows", "pruned", "small" */
     int taken;
     double predicted_ns; /* of this pass by the cost model, on the context's workers; NaN when the form cannot run it */
     char reason[240];    /* of a form not taken: why; else "" */

@@ -51,32 +51,6 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
         }
 }
 
-/* One key: its sum alone would wait for each fma to finish, so four of every fourth element run side by side. */
-FV_INLINE void qk_one(const float *qt, int d, const float *k, const uint32_t *rows, float *s, vf *mx)
-{
-    vf acc[4][V_TILE];
-    int t = 0;
-    for (int r = 0; r < 4; r++)
-        for (int n = 0; n < V_TILE; n++)
-            acc[r][n] = v_zero();
-    for (; t + 4 <= d; t += 4)
-        FV_UNROLL
-        for (int r = 0; r < 4; r++)
-            FV_UNROLL
-            for (int n = 0; n < V_TILE; n++)
-                acc[r][n] = v_fma(v_set1(k[t + r]), v_load(qt + (size_t)(t + r) * LANES + n * VL), acc[r][n]);
-    for (; t < d; t++)
-        for (int n = 0; n < V_TILE; n++)
-            acc[0][n] = v_fma(v_set1(k[t]), v_load(qt + (size_t)t * LANES + n * VL), acc[0][n]);
-    for (int n = 0; n < V_TILE; n++) {
-        vf x = v_add(v_add(acc[0][n], acc[1][n]), v_add(acc[2][n], acc[3][n]));
-        if (rows)
-            x = v_select(v_mask(*rows >> (n * VL)), x, v_set1(FVK_HIDDEN));
-        v_store(s + n * VL, x);
-        mx[n] = v_max(mx[n], x);
-    }
-}
-
 /* mr keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
    edge, are not computed. */
 FV_INLINE void qk_edge(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
@@ -114,7 +88,7 @@ static void qk_masked(const float *qt, int d, const void *const *k, int nk, cons
     for (; j + V_MR <= nk; j += V_MR)
         qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
     for (; j < nk; j++)
-        qk_one(qt, d, k[j], rows + j, s + (size_t)j * LANES, m);
+        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }
@@ -139,7 +113,7 @@ static void qk_plain(const float *qt, int d, const void *const *k, int nk, float
         j += 2;
     }
     for (; j < nk; j++)
-        qk_one(qt, d, k[j], NULL, s + (size_t)j * LANES, m);
+        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1, V_TILE, 0);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }

@@ -238,7 +238,7 @@ FV_INLINE int small_finite(const void *const *v, int nk, int dv)
     return v_sum(odd) == 0;
 }
 
-/* Row i, pair by pair: what is hidden is left out. */
+/* Row i, pair by pair, in the order of the tiles: what is hidden is left out. */
 static void small_pv_careful(const fvk_small *a, int i, const void *const *v, int dv, float r, float *o)
 {
     const int nk = a->see ? a->see[i] : a->nk;

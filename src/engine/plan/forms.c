@@ -19,7 +19,7 @@ enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
 enum { SMALL_KEYS = 20, SMALL_ROWS = 16 };
 #else
 enum {
-    SMALL_KEYS = 128, /* most keys of the small form */
+    SMALL_KEYS = 224, /* most keys of the small form */
     SMALL_ROWS = 64   /* query rows per task of it: with 64 keys their scores are 16 KiB */
 };
 #endif
@@ -151,7 +151,8 @@ static double lanes_cost(fv_offer *o)
     const int64_t units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
     const double keys = unit_keys(o, w->kernel.lanes);
     /* tiles per task follow the number of workers, so they must not count where there is a choice */
-    const double tasks = (double)(tallest(o) > ROWS_TALLEST ? divide_up(units, w->tiles) : units);
+    const int choice = tallest(o) <= ROWS_TALLEST || o->lengths->shape.lk <= SMALL_KEYS;
+    const double tasks = (double)(choice ? units : divide_up(units, w->tiles));
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
     return tuned(o->plan, FV_TUNE_LANES_COST) *

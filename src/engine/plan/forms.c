@@ -152,7 +152,8 @@ static double lanes_cost(fv_offer *o)
     const int64_t units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
     const double keys = unit_keys(o, w->kernel.lanes);
     /* tiles per task follow the number of workers, so they must not count where there is a choice */
-    const double tasks = (double)(tallest(o) > ROWS_TALLEST ? divide_up(units, w->tiles) : units);
+    const int choice = tallest(o) <= ROWS_TALLEST || o->lengths->shape.lk <= SMALL_KEYS;
+    const double tasks = (double)(choice ? units : divide_up(units, w->tiles));
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
     return tuned(o->plan, FV_TUNE_LANES_COST) *

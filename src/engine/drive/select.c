@@ -330,9 +330,10 @@ fv_cut fv_cut_mass(fv_scores *row, const float *e, double all, double need)
     float lo, hi;
     fv_cut cut;
     for (int attempt = 0; m && attempt < 2; attempt++) {
-        fv_select_sample(row->s, n, x.a);
+        if (attempt)
+            fv_select_sample(row->s, n, x.a);
         fv_select_sample(e, n, x.b);
-        bracket_mass(row, all - need, attempt ? 2 : 1.25, m, &lo, &hi);
+        bracket_mass(row, all - need, attempt ? 2 : 1.12, m, &lo, &hi);
         inside = kernel->sift(row->s, n, lo, hi, x.a, x.at);
         more = 0;
         above = hi < INFINITY ? kernel->mass(row->s, e, n, hi, &more) : 0;

@@ -220,7 +220,8 @@ void fvk_softmax_parts_bf16__amx(const float *s, int nk, float *m, const float *
 
 /* ------------------------------------------------------------------ values */
 
-/* 16 columns of up to 32 keys: pairs of keys interleaved, then transposed. Returns a mask of the words that are not finite. */
+/* 16 columns of up to 32 keys: pairs of keys interleaved, then transposed. Returns a mask of places where values were not finite,
+   which become 0. */
 FV_INLINE __mmask32 turn(const void *const *v, int keys, int c, int w, uint16_t *out)
 {
     const __mmask16 here = w < VL ? (__mmask16)((1u << w) - 1) : 0xffff;
@@ -235,8 +236,9 @@ FV_INLINE __mmask32 turn(const void *const *v, int keys, int c, int w, uint16_t 
                         ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(here, (const uint16_t *)v[2 * i + 1] + c))
                         : _mm512_setzero_si512();
         a = _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
-        wild |= _mm512_cmpeq_epi16_mask(_mm512_and_si512(a, exponent), exponent);
-        x[i] = _mm512_castsi512_ps(a);
+        const __mmask32 bad = _mm512_cmpeq_epi16_mask(_mm512_and_si512(a, exponent), exponent);
+        wild |= bad;
+        x[i] = _mm512_castsi512_ps(_mm512_maskz_mov_epi16(~bad, a));
     }
     v_transpose(x);
     FV_UNROLL

@@ -116,6 +116,12 @@ static void draw_tiles(fv_case *c)
     memset(c->block, 0x5a, bytes);
 }
 
+static double finite_value(const fv_case *c, int j, int t)
+{
+    double x = j < c->nk && t < c->dv ? c->memory->v[(size_t)j * (size_t)c->dv + (size_t)t] : 0;
+    return isfinite(x) ? x : 0;
+}
+
 void fv_case_values_tile(fv_case *c)
 {
     const uint16_t *vt;
@@ -135,8 +141,7 @@ void fv_case_values_tile(fv_case *c)
     for (int j = 0; j < (int)round_up(c->nk, KEYS); j++)
         for (int t = 0; t < (int)round_up(c->dv, COLUMNS); t++)
             fv_case_expect(c, "vt", j, t, (float)fv_ref_from_half(c->row->dtype, vt[tile_at(c, j, t)]),
-                           (fv_want){j < c->nk && t < c->dv ? c->memory->v[(size_t)j * (size_t)c->dv + (size_t)t] : 0,
-                                     FV_EXACT});
+                           (fv_want){finite_value(c, j, t), FV_EXACT});
 }
 
 /* ------------------------------------------------------------------ pv_tile */

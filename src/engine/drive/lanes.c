@@ -106,7 +106,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->ldv = copy_stride(w->problem.dv);
     rows = (size_t)w->block * (size_t)x->ldv * sizeof(float);
     tiles = w->kernel.pv_tile ? keys * ((dv + 15) & ~(size_t)15) * sizeof(uint16_t) : 0;
-    x->copy_k = fv_scratch_take(&at, (size_t)w->block * (size_t)x->ldk * sizeof(float));
+    x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float)); /* a row of values: add_wild */
     x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
     x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
     x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
@@ -327,17 +327,27 @@ static int pair_keys(const fv_work *w)
     return w->block / 3;
 }
 
-/* The form of a block's values: what its kernels want, which all want all lanes to see all keys, or floats. */
-static copy_form form_of(lanes *x, const queue *q, int masked)
+/* The form of a block's values that its kernels want; pairs want all lanes to see all keys. */
+static copy_form form_of(const lanes *x, const queue *q, int masked)
 {
     const fv_kernels *kernel = &x->work->kernel;
-    if (masked)
-        return AS_ROWS;
-    if (kernel->pv_tile) {
-        copy_block(x, q, AS_TILES);
-        return x->copy_finite ? AS_TILES : AS_ROWS;
+    if (kernel->pv_tile)
+        return AS_TILES;
+    return !masked && kernel->pv_pair && q->n >= pair_keys(x->work) ? AS_PAIRS : AS_ROWS;
+}
+
+/* Values that are not finite, which tiles leave out, to the lanes that see them. So a hidden one changes no bit. */
+static void add_wild(lanes *x, tile *y, const queue *q, int masked)
+{
+    const int lanes = x->work->kernel.lanes, dv = (int)x->work->problem.dv;
+    float *v = x->copy_k + (ptrdiff_t)x->work->block * x->ldk;
+    for (int j = 0; j < q->n; j++) {
+        x->work->kernel.widen(q->v + j, 1, dv, v, x->ldv);
+        for (int c = 0; c < dv; c++)
+            for (int i = 0; !isfinite(v[c]) && i < y->n; i++)
+                if (!masked || (q->rows[j] >> i & 1))
+                    y->ot[c * lanes + i] += exp2f(x->s[j * lanes + i] - y->m[i]) * v[c];
     }
-    return kernel->pv_pair && q->n >= pair_keys(x->work) ? AS_PAIRS : AS_ROWS;
 }
 
 static void flush(lanes *x, tile *y, queue *q, int masked)
@@ -364,6 +374,8 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     if (form == AS_TILES) {
         kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, x->parts);
         kernel->pv_tile(x->parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
+        if (!x->copy_finite)
+            add_wild(x, y, q, masked);
     } else if (form == AS_PAIRS) {
         kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
         kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);

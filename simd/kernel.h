@@ -28,7 +28,8 @@ enum { FVK_MAX_LANES = 32, FVK_MAX_ROWS = 8 };
 /* qt[t][LANES] = scale * q[lane][t], t < d; lanes >= n are 0. q by dtype. */
 typedef void fvk_pack_fn(const void *const *q, int n, int d, float scale, float *qt);
 /* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s), in
-   which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows to prefetch to L1, or NULL; far: nk
+   which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows, prefetched to
+   L1 behind the last of k, as are those of k; NULL: none is; far: nk
    rows of which `width` elements at `shift` bytes beyond each pointer are prefetched to L2, or NULL (any address may be
    prefetched). */
 typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,

@@ -1,7 +1,8 @@
 /* qk: scores of a block of keys for a tile of queries, s[j][lane] = sum_t qt[t][lane] k[j][t], t ascending, one fma each.
    Contract: kernel.h. Micro-tile V_MR keys x V_TILE vectors; registers: V_MR * V_TILE accumulators + V_TILE query
-   vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the next
-   micro-tile's row to L1 and one line of the rows `far` to L2: what is read next comes from far memory meanwhile. */
+   vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the rows `far` to
+   L2, so that what is read next comes from far memory meanwhile, and with next_k one line of the next micro-tile's row to
+   L1. */
 FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
                        const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr,
                        const int vectors, int from)
@@ -86,7 +87,8 @@ static void qk_masked(const float *qt, int d, const void *const *k, int nk, cons
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR)
-        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
+        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m,
+                next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
     for (; j < nk; j++)
         qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
     for (int n = 0; n < V_TILE; n++)
@@ -101,7 +103,7 @@ static void qk_plain(const float *qt, int d, const void *const *k, int nk, float
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR) {
-        const void *const *next = j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
+        const void *const *next = next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
         qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift, width, V_MR, V_TILE, 0);
     }
     if (V_MR > 4 && j + 4 <= nk) {

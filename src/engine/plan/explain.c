@@ -40,7 +40,7 @@ static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned 
         w->alone[number] && plan->context->threads.workers > 1 ? ", on the calling thread alone" : "");
     if (pass->driver == FV_DRIVE_LANES)
         add(text, "  kernels %s, %s; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
-            plan->main_kernel->name, w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
+            plan->main_kernel->name, w->kernel.pv_tile ? "pv_tile_bf16" : w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
             w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
     else if (pass->driver == FV_DRIVE_SMALL)
         add(text, "  kernels %s, small_softmax_f32, small_pv_f32; %lld keys in the lanes, %d query rows per task\n",
@@ -101,7 +101,8 @@ static char *make_text(const fovea_plan *plan)
         describe_pass(plan, &plan->lengths[0].pass[i], i, text);
     if (plan->pair_percent)
         add(text, "bf16 dot product measured at %d %% of the fma rate: %s\n", plan->pair_percent,
-            w->kernel.pv_pair   ? "taken for scores and values"
+            w->kernel.pv_tile && w->kernel.parts == 3 ? "taken for scores and values, three parts to a probability"
+            : w->kernel.pv_pair || w->kernel.pv_tile  ? "taken for scores and values"
             : w->kernel.qk_pair ? "taken for the scores; for values too with precision=fast"
                                 : "not taken, keys and values are widened to float");
     else if (plan->pair_here)

@@ -138,8 +138,11 @@ static double lanes_compute(const fv_offer *o, double units, double tasks, doubl
     const fv_work *w = &o->plan->work;
     const fovea_problem *p = &o->plan->problem;
     const double v = tile_vectors(fv_cpu_strongest(o->plan->context->isas)), vl = w->kernel.lanes / v;
-    const double score = w->kernel.qk_pair ? 100.0 / (o->plan->pair_percent ? o->plan->pair_percent : 100) : 1;
-    const double dim = (double)p->d * score + (double)p->dv * (w->kernel.pv_pair ? score : 1);
+    /* beyond four times the rate of fma what is around the products decides, and a form must not hang on a measurement */
+    const int percent = o->plan->pair_percent > 400 ? 400 : o->plan->pair_percent;
+    const double score = w->kernel.qk_pair ? 100.0 / (percent ? percent : 100) : 1;
+    const double value = w->kernel.pv_tile ? (1 + w->kernel.parts) / 2 * score : w->kernel.pv_pair ? score : 1;
+    const double dim = (double)p->d * score + (double)p->dv * value;
     const double wide = !w->kernel.widen ? 0 : (double)(w->kernel.qk_pair ? p->dv : p->d + p->dv) / vl;
     return units * (lanes_tile + lanes_tile_dim * (double)(p->d + p->dv) * v) +
            units * keys * (v * (lanes_key_dim * dim + lanes_key_vector) + lanes_key + edits(w, v, w->kernel.lanes)) +

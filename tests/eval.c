@@ -366,7 +366,7 @@ Test(clock, rehearsals_are_not_timed)
     unsigned count = 0;
     clock_times times[1];
     clock_race race = {
-        .runners = 1, .run = count_turn, .user = &count, .rounds = 3, .seconds = 100};
+        .runners = 1, .run = count_turn, .user = &count, .rounds = 3, .sample_ns = 1e10, .seconds = 100};
     cr_assert_eq(clock_run(&race, times), 0);
     cr_assert_eq(count, 1 + 3 * CLOCK_CALLS_MAX);
     race.rehearse = 1;

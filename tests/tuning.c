@@ -426,9 +426,13 @@ static void check_forms(const fovea_plan *plan, const char *expected)
     cr_assert(!fovea_plan_form(plan, 0, &form));
 }
 
+/* Prices are for blocks of the usual size; with those of a few keys that test builds use another form may be the cheaper one. */
 Test(tuning, forms_and_reasons)
 {
     heard h;
+#ifdef FV_MINI_TILES
+    cr_skip_test("tiles of a test build");
+#endif
     fovea_context *context = open_context("off", 1, &h);
     fovea_plan *plan = make_plan(context, 2, 2, 1, 500, FOVEA_F32);
     check_forms(plan, "rows");

@@ -72,12 +72,8 @@ FV_INLINE vf small_exp(const fvk_small *a, int i, int vectors, vf ref)
     float *s = a->s + (ptrdiff_t)i * LANES;
     vf sum = v_zero();
     for (int v = 0; v < vectors; v += V_TILE, s += a->panel)
-        FV_UNROLL
-        for (int n = 0; n < V_TILE; n++) {
-            vf x;
-            if (v + n >= vectors)
-                break;
-            x = v_exp2(v_sub(v_load(s + n * VL), ref));
+        for (int n = 0; n < V_TILE && v + n < vectors; n++) {
+            vf x = v_exp2(v_sub(v_load(s + n * VL), ref));
             v_store(s + n * VL, x);
             sum = v_add(sum, x);
         }

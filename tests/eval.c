@@ -427,6 +427,7 @@ Test(limits, verdict)
     cr_assert_str_eq(limits_judge(&l, 400, 100, 1, 20).limit, "fma");
     cr_assert(isnan(limits_judge(&l, 0, 0, 0, 20).percent));
     cr_assert(limits_kernel_uses_bf16("fvk_qk_bf16__avx512_bf16"));
+    cr_assert(limits_kernel_uses_bf16("fvk_qk_pair_bf16__amx"));
     cr_assert_not(limits_kernel_uses_bf16("fvk_qk_bf16__avx512"));
     cr_assert_not(limits_kernel_uses_bf16(NULL));
 }

@@ -98,6 +98,14 @@ Test(suite_line, good)
 {
     line(GOOD_HEAD "bf16\tavx2\tblhd\t2\t90\t-\t-\t-\t-\t3\tx", NULL);
 }
+Test(suite_line, precision)
+{
+    line(GOOD_HEAD "bf16-fast\tavx512_bf16\t-\t-\t90\t-\t-\t-\t-\t3\tx", NULL);
+}
+Test(suite_line, type)
+{
+    line(GOOD_HEAD "f16-fast\t-\t-\t-\t90", "'dtype'");
+}
 Test(suite_line, name)
 {
     line("-\tpeak\tdense\t1,1,1,8,8,8\t-\t-\t-\t-\t90", "'row'");

@@ -24,6 +24,14 @@ def merge(*lists):
     return list(merged.values())
 
 
+def dated(results, revision, now):
+    """Results kept from an earlier run, each with fovea's commit in its note when that is not the one measured now."""
+    if not revision or revision == now:
+        return results
+    return [r if "fovea at" in r["note"] else {**r, "note": "; ".join(n for n in (r["note"], "fovea at " + revision) if n)}
+            for r in results]
+
+
 def rounded(value):
     """The same with six digits of every real number: more was not measured."""
     if isinstance(value, float):

@@ -166,6 +166,12 @@ def test_order_and_merge():
     assert len(merged) == 6 and table.verdict(merged[1]).state == "first" and merged[1]["row"] == "bad"
 
 
+def test_kept_results_name_their_commit():
+    kept = [{"row": "a", "note": ""}, {"row": "b", "note": "cut"}, {"row": "c", "note": "fovea at 1"}]
+    assert table.dated(kept, "2", "2") == kept
+    assert [r["note"] for r in table.dated(kept, "2", "3")] == ["fovea at 2", "cut; fovea at 2", "fovea at 1"]
+
+
 def test_figures_are_rounded():
     given = {"times": [1.23456789e-5, 2], "name": "x", "error": None, "inner": {"max": 123456789.0}}
     assert table.rounded(given) == {"times": [1.23457e-5, 2], "name": "x", "error": None, "inner": {"max": 123457000.0}}

@@ -142,11 +142,12 @@ typedef struct fovea_context_options {
     void *load_user;
 
     /* Strongest instruction set that plans may use; NULL means the environment variable FOVEA_ISA, or if that is not
-       set the best of this CPU. */
+       set the best of this CPU. Where the CPU has AMX, the first context of a process asks Linux for leave to use its tile
+       registers, whatever the cap: from then on an alternate signal stack must be as large as AT_MINSIGSTKSZ says. */
     const char *isa;
     uint64_t seed; /* default of every seed= in recipes and patterns */
 
-    /* Since 0.2; a struct_size that ends before it means NULL. Tuning file to read (see below), "" or "off" for none, NULL for
+    /* A struct_size that ends before it means NULL. Tuning file to read (see below), "" or "off" for none, NULL for
        the environment's: FOVEA_TUNING, else $XDG_CONFIG_HOME/fovea/tuning, else ~/.config/fovea/tuning where there is one. A
        file that cannot be used is ignored as a whole, with one line to the log. */
     const char *tuning;
@@ -392,7 +393,8 @@ FOVEA_API void fovea_convert_from_f32(fovea_dtype to, const float *in, void *out
 /* ------------------------------------------------------------------ measuring the machine */
 
 /* Rate of the instruction set's fma, fed from L1 as a matrix kernel is, and of its bf16 dot (0 when it has none), GFLOP/s
-   on the calling thread, sustained over `seconds`; and read bandwidth in GB/s over `bytes` of memory (taken from the context's allocator). Each takes about `seconds`. */
+   on the calling thread, sustained over `seconds`; and read bandwidth in GB/s over `bytes` of memory (taken from the
+   context's allocator). Each takes about `seconds`. */
 FOVEA_API double fovea_measure_fma(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_bf16(const fovea_context *context, double seconds);
 FOVEA_API double fovea_measure_read(const fovea_context *context, size_t bytes, double seconds);

@@ -59,7 +59,7 @@ static fovea_status choose_isas(const char *cap, const char *from, unsigned *isa
     return FOVEA_OK;
 }
 
-/* Size of the options of version 0.1. */
+/* Size of the options before `tuning` was added to them. */
 enum { FIRST_SIZE = offsetof(fovea_context_options, tuning) };
 
 static fovea_status check_options(const fovea_context_options *o, fovea_error *err)

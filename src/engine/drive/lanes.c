@@ -106,7 +106,8 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
     x->ldv = copy_stride(w->problem.dv);
     rows = (size_t)w->block * (size_t)x->ldv * sizeof(float);
     tiles = w->kernel.pv_tile ? keys * ((dv + 15) & ~(size_t)15) * sizeof(uint16_t) : 0;
-    x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float)); /* a row of values: add_wild */
+    /* and behind the keys a row of values for add_wild */
+    x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float));
     x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
     x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
     x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));

@@ -86,11 +86,13 @@ static int read_word(const char *text, const char *const *words, unsigned count,
     return 0;
 }
 
+enum { FAST = 3 }; /* behind the types of the library: bf16 under precision=fast */
+
 /* SPEC, shape, type and layout; empty cells keep what is there. -1, or the column that cannot be read. */
 static int read_work(char *const *cell, const int column[4], suite_work *work)
 {
-    static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const layouts[] = {"bhld", "blhd"};
-    int dtype = (int)work->dtype, layout = (int)work->layout;
+    static const char *const dtypes[] = {"f32", "bf16", "f16", "bf16-fast"}, *const layouts[] = {"bhld", "blhd"};
+    int dtype = work->precision == FOVEA_PRECISION_FAST ? FAST : (int)work->dtype, layout = (int)work->layout;
     if (!tsv_is_empty(cell[column[0]]))
         work->spec = cell[column[0]];
     if (!tsv_is_empty(cell[column[1]])) {
@@ -98,11 +100,12 @@ static int read_work(char *const *cell, const int column[4], suite_work *work)
         if (!shapes_parse(work->shape_text, &work->shape))
             return column[1];
     }
-    if (!read_word(cell[column[2]], dtypes, 3, &dtype))
+    if (!read_word(cell[column[2]], dtypes, FAST + 1, &dtype))
         return column[2];
     if (!read_word(cell[column[3]], layouts, 2, &layout))
         return column[3];
-    work->dtype = (fovea_dtype)dtype;
+    work->dtype = dtype == FAST ? FOVEA_BF16 : (fovea_dtype)dtype;
+    work->precision = dtype == FAST ? FOVEA_PRECISION_FAST : FOVEA_PRECISION_EXACT;
     work->layout = (operands_layout)layout;
     return work->spec && work->shape_text ? -1 : column[work->spec ? 1 : 0];
 }
@@ -110,7 +113,7 @@ static int read_work(char *const *cell, const int column[4], suite_work *work)
 static int same_work(const suite_work *a, const suite_work *b)
 {
     return strcmp(a->spec, b->spec) == 0 && strcmp(a->shape_text, b->shape_text) == 0 &&
-           a->dtype == b->dtype && a->layout == b->layout;
+           a->dtype == b->dtype && a->precision == b->precision && a->layout == b->layout;
 }
 
 /* -1, or the column that cannot be read. */

@@ -41,6 +41,7 @@ typedef struct suite_work {
     const char *spec, *shape_text;
     shape shape;
     fovea_dtype dtype;
+    fovea_precision precision;
     operands_layout layout;
     unsigned threads;
 } suite_work;

@@ -111,6 +111,7 @@ static int open_context(workload *w, const suite_work *work, const char *isa, ui
         return engine_failed(&err, why);
     fovea_problem_init(&w->problem, work->shape.batch, work->shape.hq, work->shape.hkv,
                        work->shape.lq, work->shape.lk, work->shape.d, work->shape.dv, work->dtype);
+    w->problem.precision = work->precision;
     return 0;
 }
 

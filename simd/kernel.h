@@ -55,7 +55,7 @@ typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *
 typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, int dv, const float *alpha, float *ot);
 /* The same for instruction sets that multiply tiles. softmax_parts: s is left alone; the bf16 parts whose sum a probability
    is, to 8 bits when parts is 1 and exactly when it is 3, go to p[j / 32][part][j % 32 / 2][lane][j % 2], 0 behind nk up to a
-   multiple of 32. values_tile: vt[j / 32][c][j % 32], 0 behind nk and dv up to multiples of 32 and 16, and where a value is not
+   multiple of 32; with one part p may be s. values_tile: vt[j / 32][c][j % 32], 0 behind nk and dv up to multiples of 32 and 16, and where a value is not
    finite, for a tile has no masks; returns 1 when all values are finite. pv_tile: as pv. */
 typedef void fvk_softmax_parts_fn(const float *s, int nk, float *m, const float *mx, float *l, float *alpha, int parts,
                                   void *p);

@@ -41,7 +41,21 @@ static double sum_of_parts(const fv_case *c, int j, int lane)
 
 static void call_softmax_parts(fv_case *c)
 {
-    ((fvk_softmax_parts_fn *)c->fn)(c->s, c->nk, c->m, c->mx, c->l, c->alpha, c->n, c->qt);
+    ((fvk_softmax_parts_fn *)c->fn)(c->p ? c->p : c->s, c->nk, c->m, c->mx, c->l, c->alpha, c->n, c->qt);
+}
+
+/* Room for the parts; one part sometimes takes the place of its scores, of which c->s stays a copy. */
+static void place_parts(fv_case *c)
+{
+    const size_t keys = round_up(c->nk, KEYS), lanes = (size_t)c->row->lanes;
+    if (c->n == 1 && fv_draw_once_in(c, 2)) {
+        c->p = fv_case_floats(c, "p", keys * lanes);
+        memset(c->p, 0x5a, keys * lanes * sizeof(float));
+        c->qt = c->p;
+    } else {
+        c->qt = fv_guard_get(c->memory->guard, "p", -1, part_bytes(c));
+        memset(c->qt, 0x5a, part_bytes(c));
+    }
 }
 
 static void expect_probability(fv_case *c, int j, int lane, fv_want want)
@@ -64,12 +78,13 @@ void fv_case_softmax_parts(fv_case *c)
     c->mx = fv_case_floats(c, "mx", (size_t)lanes);
     c->l = fv_case_floats(c, "l", (size_t)lanes);
     c->alpha = fv_case_floats(c, "alpha", (size_t)lanes);
-    c->qt = fv_guard_get(c->memory->guard, "p", -1, part_bytes(c));
-    memset(c->qt, 0x5a, part_bytes(c));
+    place_parts(c);
     for (int i = 0; i < lanes; i++) {
         poisoned[i] = fv_draw_column(c, c->s + i, c->nk, lanes, c->m + i, c->mx + i, c->l + i);
         state[i] = fv_ref_softmax(c->s + i, c->nk, lanes, (double)c->m[i], (double)c->mx[i], (double)c->l[i], want + i);
     }
+    if (c->p)
+        memcpy(c->p, c->s, (size_t)c->nk * lanes * sizeof(float));
     c->call = call_softmax_parts;
     if (!fv_case_run(c))
         return;

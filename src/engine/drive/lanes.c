@@ -27,9 +27,11 @@ typedef struct queue { /* keys waiting for a block */
 
 typedef struct tile {
     fv_place place[FVK_MAX_LANES];
-    float *o[FVK_MAX_LANES]; /* output rows */
+    const void *q[FVK_MAX_LANES]; /* query rows */
+    float *o[FVK_MAX_LANES];      /* output rows */
     int n;
     int started; /* ot holds something */
+    int asked;   /* what comes behind its last block is on its way */
     float *qt, *ot, *m, *l, *mx;
     const fv_span *span;
     size_t spans, at; /* spans left: at..spans-1 */
@@ -96,7 +98,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, lanes *
         take_queue(&at, &y->edge, w->block);
         x->pattern[t] = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     }
-    x->s = fv_scratch_take(&at, (size_t)w->block * row);
+    x->s = fv_scratch_take(&at, keys * row);
     x->alpha = fv_scratch_take(&at, row);
     x->pos = fv_scratch_take(&at, row);
     x->slope = fv_scratch_take(&at, row);
@@ -131,7 +133,7 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
 {
     const fv_work *w = x->work;
     const fv_sequence *s = x->task.sequence;
-    const void *q[FVK_MAX_LANES];
+    const void **q = y->q;
     const size_t size = fv_dtype_bytes(w->problem.dtype), bytes = (size_t)w->problem.d * size;
     const size_t ahead = (size_t)(w->kernel.lanes * x->task.pass->step * w->problem.q.token) * size;
     y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
@@ -152,15 +154,17 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
         y->m[i] = y->mx[i] = FVK_HIDDEN;
         y->l[i] = 0;
     }
+    y->asked = 0;
     y->started = !x->task.pass->first;
     if (y->started) { /* go on from the state of the pass before */
+        const void *from[FVK_MAX_LANES];
         for (int i = 0; i < y->n; i++) {
             int64_t row = fv_work_row(w, s, &y->place[i]);
             y->m[i] = x->tensors->state_m[row];
             y->l[i] = x->tensors->state_l[row];
-            q[i] = y->o[i];
+            from[i] = y->o[i];
         }
-        w->kernel.pack_f32(q, y->n, (int)w->problem.dv, 1.0f, y->ot);
+        w->kernel.pack_f32(from, y->n, (int)w->problem.dv, 1.0f, y->ot);
     }
 }
 
@@ -373,8 +377,10 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
         v = (const void *const *)x->copy_rows_v;
     }
     if (form == AS_TILES) {
-        kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, x->parts);
-        kernel->pv_tile(x->parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
+        /* one part may take the place of its scores, which add_wild reads again */
+        void *parts = kernel->parts == 1 && x->copy_finite ? (void *)x->s : x->parts;
+        kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, parts);
+        kernel->pv_tile(parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
         if (!x->copy_finite)
             add_wild(x, y, q, masked);
     } else if (form == AS_PAIRS) {
@@ -417,6 +423,25 @@ static int64_t run_end(const tile *y, int edge, int64_t stop)
     return end < stop ? end : stop;
 }
 
+/* What comes behind a tile's last block, asked for while that is computed: its output rows, which are written once, a line
+   here and a line there, and the query rows of the tile that most likely takes its place in the next task. */
+static void ask_behind(const lanes *x, tile *y)
+{
+    const fovea_problem *p = &x->work->problem;
+    const size_t size = fv_dtype_bytes(p->dtype), out = (size_t)p->dv * sizeof(float), in = (size_t)p->d * size;
+    const size_t ahead =
+        (size_t)x->sharing * (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token) * size;
+    if (y->asked)
+        return;
+    y->asked = 1;
+    for (int i = 0; i < y->n; i++) {
+        for (size_t c = 0; c < out; c += 64)
+            __builtin_prefetch((const char *)y->o[i] + c, 0, 2);
+        for (size_t c = 0; c < in; c += 64) /* an address, not a pointer: there may be nothing */
+            __builtin_prefetch((const void *)((uintptr_t)y->q[i] + ahead + c), 0, 2);
+    }
+}
+
 /* Takes keys of the tile's spans up to class coordinate `stop`. */
 static void feed(lanes *x, tile *y, int64_t stop)
 {
@@ -436,8 +461,11 @@ static void feed(lanes *x, tile *y, int64_t stop)
         take_masks(y, n, q->rows + q->n);
         q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
         q->n += (int)n;
-        if (q->n == w->block)
-            flush(x, y, q, edge);
+        if (q->n < w->block)
+            continue;
+        if (y->at == y->spans)
+            ask_behind(x, y);
+        flush(x, y, q, edge);
     }
 }
 
@@ -460,17 +488,6 @@ static void drain(lanes *x, tile *y)
         flush(x, y, full, 0);
     if (edge->n)
         flush(x, y, edge, 1);
-}
-
-/* Output rows are written once, a line here and a line there: asked for while the last block is computed. */
-static void fetch_output(lanes *x, tile *y)
-{
-    const size_t bytes = (size_t)x->work->problem.dv * sizeof(float);
-    for (int i = 0; i < y->n; i++) {
-        const char *o = (const char *)y->o[i];
-        for (size_t c = 0; c < bytes; c += 64)
-            __builtin_prefetch(o + c, 1, 2);
-    }
 }
 
 static void finish_tile(lanes *x, tile *y)
@@ -522,11 +539,11 @@ static void run_group(lanes *x, int n)
         for (int i = 0; i < n; i++)
             feed(x, &x->tile[i], start + x->work->block);
     }
-    fetch_output(x, &x->tile[0]);
+    ask_behind(x, &x->tile[0]);
     for (int i = 0; i < n; i++) {
         drain(x, &x->tile[i]);
         if (i + 1 < n)
-            fetch_output(x, &x->tile[i + 1]);
+            ask_behind(x, &x->tile[i + 1]);
         finish_tile(x, &x->tile[i]);
     }
 }

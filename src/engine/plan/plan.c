@@ -202,11 +202,15 @@ static fovea_status find_lengths(fovea_plan *plan, const fovea_recipe *recipe, i
 static void set_tiles(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
-    int64_t tile = (plan->problem.d + plan->problem.dv) * w->kernel.lanes * (int64_t)sizeof(float), tiles;
+    /* twice the room where values are turned once per block for all its tiles, on CPUs with twice the second cache */
+    const int64_t room = tuned(plan, FV_TUNE_TILE_BYTES) * (w->kernel.pv_tile ? 2 : 1);
+    const int64_t query = plan->problem.d * (w->kernel.qk_pair ? 2 : 4), output = plan->problem.dv * 4;
+    const int64_t tile = (query + output) * w->kernel.lanes;
+    int64_t tiles;
     w->block = (int)tuned(plan, FV_TUNE_BLOCK);
     if (w->kernel.pv_tile && w->kernel.parts == 1) /* bf16 probabilities in the place of their scores: 7 to 15 % faster */
         w->block *= 2;
-    for (w->tiles = (int)tuned(plan, FV_TUNE_TILES); w->tiles > 1 && w->tiles * tile > tuned(plan, FV_TUNE_TILE_BYTES);)
+    for (w->tiles = (int)tuned(plan, FV_TUNE_TILES); w->tiles > 1 && w->tiles * tile > room;)
         w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);

@@ -16,7 +16,9 @@
 #define FV_LOAD v_load
 #define FV_LOAD_N v_load_n
 #define FV_NAME pack_f32
+#define FV_QUADS
 #include "body/pack.h"
+#undef FV_QUADS
 #undef FV_NAME
 #define FV_NAME(x) x##_f32
 #define FV_DOT dot_f32

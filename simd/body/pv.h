@@ -81,10 +81,33 @@ void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uin
             pv_columns(p, nk, v, dv, rows, alpha, ot, V_MASK_MC, n0, V_MASK_TILE);
 }
 
+/* The same for few columns, four at a time. */
+#ifdef V_HAS_QUADS
+FV_INLINE void store_narrow(const float *ot, int t, int w, vf c, float *const *o, int rows)
+{
+    float *p[VL];
+    for (int u = 0; u < w; u += 4) {
+        const int width = w - u < 4 ? w - u : 4;
+        vf x[4];
+        for (int i = 0; i < 4; i++)
+            x[i] = i < width ? v_mul(c, v_load(ot + (size_t)(t + u + i) * LANES)) : v_zero();
+        for (int i = 0; i < rows; i++)
+            p[i] = o[i] + t + u;
+        v_store_quads(p, rows, width, x);
+    }
+}
+#endif
+
 /* VL columns from t, of `rows` <= VL lanes; w <= VL columns exist. */
 FV_INLINE void store_block(const float *ot, int t, int w, vf c, float *const *o, int rows)
 {
     vf x[VL];
+#ifdef V_HAS_QUADS
+    if (w <= VL / 2) {
+        store_narrow(ot, t, w, c, o, rows);
+        return;
+    }
+#endif
     if (rows == VL && w == VL) {
         FV_UNROLL
         for (int i = 0; i < VL; i++)

@@ -172,6 +172,46 @@ static inline __attribute__((always_inline)) void v_transpose(vf r[8])
         r[i] = t[i];
 }
 
+#define V_HAS_QUADS 1
+/* Within each 128 bits: element j of r[i] <-> element i of r[j]. */
+static inline __attribute__((always_inline)) void v_turn_quads(vf r[4])
+{
+    __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
+    __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm256_shuffle_ps(a, c, 0x44);
+    r[1] = _mm256_shuffle_ps(a, c, 0xee);
+    r[2] = _mm256_shuffle_ps(b, d, 0x44);
+    r[3] = _mm256_shuffle_ps(b, d, 0xee);
+}
+static inline __attribute__((always_inline)) void v_load_quads(const float *const *p, int w, vf r[4])
+{
+    const __m128i m = _mm256_castsi256_si128(v_first(w));
+    V_UNROLL
+    for (int i = 0; i < 4; i++)
+        if (w == 4)
+            r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[i])), _mm_loadu_ps(p[4 + i]), 1);
+        else
+            r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_maskload_ps(p[i], m)), _mm_maskload_ps(p[4 + i], m), 1);
+    v_turn_quads(r);
+}
+static inline __attribute__((always_inline)) void v_store_quads(float *const *p, int n, int w, vf r[4])
+{
+    const __m128i m = _mm256_castsi256_si128(v_first(w));
+    v_turn_quads(r);
+    V_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m128 low = _mm256_castps256_ps128(r[i]), high = _mm256_extractf128_ps(r[i], 1);
+        if (i < n && w == 4)
+            _mm_storeu_ps(p[i], low);
+        else if (i < n)
+            _mm_maskstore_ps(p[i], m, low);
+        if (4 + i < n && w == 4)
+            _mm_storeu_ps(p[4 + i], high);
+        else if (4 + i < n)
+            _mm_maskstore_ps(p[4 + i], m, high);
+    }
+}
+
 /* Lane i joins the lanes of r[i]; r is left transposed. */
 static inline __attribute__((always_inline)) vf v_fold(vf r[VL], vf (*join)(vf, vf))
 {

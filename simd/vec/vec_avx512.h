@@ -165,6 +165,60 @@ static inline __attribute__((always_inline)) void v_transpose(vf r[16])
     }
 }
 
+#define V_HAS_QUADS 1
+/* Within each 128 bits: element j of r[i] <-> element i of r[j]. */
+static inline __attribute__((always_inline)) void v_turn_quads(vf r[4])
+{
+    __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1])), b = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+    __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3])), d = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+    r[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+    r[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+    r[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+    r[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+}
+static inline __attribute__((always_inline)) void v_load_quads(const float *const *p, int w, vf r[4])
+{
+    V_UNROLL
+    for (int i = 0; i < 4; i++)
+        if (w == 4) { /* loads under a mask, not shuffles */
+            vf x = _mm512_broadcast_f32x4(_mm_loadu_ps(p[i]));
+            x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(p[4 + i]));
+            x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(p[8 + i]));
+            r[i] = _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(p[12 + i]));
+        } else {
+            const __mmask8 m = (__mmask8)((1u << w) - 1);
+            vf x = _mm512_castps128_ps512(_mm_maskz_loadu_ps(m, p[i]));
+            x = _mm512_insertf32x4(x, _mm_maskz_loadu_ps(m, p[4 + i]), 1);
+            x = _mm512_insertf32x4(x, _mm_maskz_loadu_ps(m, p[8 + i]), 2);
+            r[i] = _mm512_insertf32x4(x, _mm_maskz_loadu_ps(m, p[12 + i]), 3);
+        }
+    v_turn_quads(r);
+}
+static inline __attribute__((always_inline)) void v_store_quad(float *p, __m128 x, int w)
+{
+    if (w == 4) {
+        _mm_storeu_ps(p, x);
+        return;
+    }
+    __asm__("" : "+v"(x)); /* gcc would make one vextractf32x4 of it, whose mask does not hide faults */
+    _mm_mask_storeu_ps(p, (__mmask8)((1u << w) - 1), x);
+}
+static inline __attribute__((always_inline)) void v_store_quads(float *const *p, int n, int w, vf r[4])
+{
+    v_turn_quads(r);
+    V_UNROLL
+    for (int i = 0; i < 4; i++) {
+        if (i < n)
+            v_store_quad(p[i], _mm512_castps512_ps128(r[i]), w);
+        if (4 + i < n)
+            v_store_quad(p[4 + i], _mm512_extractf32x4_ps(r[i], 1), w);
+        if (8 + i < n)
+            v_store_quad(p[8 + i], _mm512_extractf32x4_ps(r[i], 2), w);
+        if (12 + i < n)
+            v_store_quad(p[12 + i], _mm512_extractf32x4_ps(r[i], 3), w);
+    }
+}
+
 /* Halves of pairs joined until one vector is left: lane i comes from r[i]. 30 shuffles for 16 vectors. */
 static inline __attribute__((always_inline)) vf v_fold(vf r[16], vf (*join)(vf, vf))
 {

@@ -60,6 +60,7 @@ libengine_la_SOURCES = \
 	src/engine/drive/select.c \
 	src/engine/drive/select.h \
 	src/engine/drive/small.c \
+	src/engine/drive/thin.c \
 	src/engine/drive/work.c \
 	src/engine/drive/work.h \
 	src/engine/pattern/algebra.c \

@@ -25,6 +25,8 @@ static void one_task(const fv_work *w, fv_tensors *tensors, unsigned pass, int64
         fv_rows_task(w, tensors, pass, t, scratch);
     else if (task.pass->driver == FV_DRIVE_SMALL)
         fv_small_task(w, tensors, pass, t, scratch);
+    else if (task.pass->driver == FV_DRIVE_THIN)
+        fv_thin_task(w, tensors, pass, t, scratch);
     else
         fv_pruned_task(w, tensors, pass, t, scratch);
 }

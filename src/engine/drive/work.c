@@ -96,6 +96,27 @@ void fv_work_pointers(const fv_work *w, const fv_tensors *tensors, const fv_sequ
     }
 }
 
+int fv_work_addresses(const fv_work *w, const fv_tensors *tensors, const fv_task *task, int64_t unit, int width,
+                      const void **q, float **o)
+{
+    const int64_t size = (int64_t)fv_dtype_bytes(w->problem.dtype), rows = task->sequence->lengths->rows;
+    const int64_t q_token = w->problem.q.token * size, o_token = w->problem.o.token;
+    const int64_t left = w->group * rows - unit * width, head = task->kv * w->group + unit * width / rows;
+    const int count = (int)(left < width ? left : width);
+    fv_place place = {{unit * width % rows, head}, unit * width % rows};
+    for (int i = 0; i < count;) {
+        const char *from = fv_work_query(w, tensors, task->sequence, &place);
+        float *to = fv_work_output(w, tensors, task->sequence, &place);
+        const int stop = rows - place.out < count - i ? i + (int)(rows - place.out) : count;
+        for (; i < stop; i++, from += q_token, to += o_token) {
+            q[i] = from;
+            o[i] = to;
+        }
+        place = (fv_place){{0, place.lane.head + 1}, 0};
+    }
+    return count;
+}
+
 void fv_work_keys(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,
                   int64_t step, int64_t n, const void **k, const void **v)
 {

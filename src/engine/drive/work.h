@@ -45,8 +45,8 @@ typedef struct fv_kernels {
     int mr;
 } fv_kernels;
 
-typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED, FV_DRIVE_SMALL } fv_driver;
-enum { FV_FORMS = 4 }; /* rows of plan/forms.c */
+typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED, FV_DRIVE_SMALL, FV_DRIVE_THIN } fv_driver;
+enum { FV_FORMS = 5 }; /* rows of plan/forms.c */
 
 typedef struct fv_pass {
     const fv_pattern *pattern;
@@ -58,8 +58,8 @@ typedef struct fv_pass {
     int64_t units;       /* tasks of one key/value head: tiles times splits */
     int first, last;
     unsigned form; /* row of plan/forms.c that was taken */
-    int width;           /* small driver: query rows per task */
-    int64_t ahead;       /* small driver: a row at position p sees the keys j <= p + ahead */
+    int width;           /* small and thin drivers: query rows per task */
+    int64_t ahead;       /* the same: a row at position p sees the keys j <= p + ahead */
 } fv_pass;
 
 enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };
@@ -156,6 +156,11 @@ static inline float *fv_work_output(const fv_work *w, const fv_tensors *tensors,
 void fv_work_pointers(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place, int n,
                       const void **q, float **o);
 
+/* The same of unit `unit` of a pass of step 1 without a list of rows, whose places are neighbours and need not be known.
+   Returns how many there are. */
+int fv_work_addresses(const fv_work *work, const fv_tensors *tensors, const fv_task *task, int64_t unit, int width,
+                      const void **q, float **o);
+
 /* Index in [batch, hq, out_rows]. */
 static inline int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const fv_place *place)
 {
@@ -186,6 +191,8 @@ void fv_rows_merge(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
 size_t fv_rows_scratch(const fv_work *work, const fv_pass *pass);
 void fv_small_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 size_t fv_small_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass);
+void fv_thin_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
+size_t fv_thin_scratch(const fv_work *work, const fv_lengths *lengths);
 void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);
 size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass);
 #endif

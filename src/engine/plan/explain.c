@@ -12,7 +12,7 @@ enum { TEXT = 8192 };
 
 const char *fv_driver_name(fv_driver driver)
 {
-    static const char *const names[] = {"lanes", "rows", "pruned", "small"};
+    static const char *const names[] = {"lanes", "rows", "pruned", "small", "thin"};
     return names[driver];
 }
 

@@ -36,6 +36,9 @@ static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_ke
 static const double pruned_score = 4;
 /* Small: per task, per vector of packed keys, per row, per row and vector of scores, per multiply-add. */
 static const double small_unit = 900, small_pack = 14, small_row = 70, small_vector = 17, small_fma = 0.97, small_bias = 7;
+/* Thin: per task, tile, vector of its queries and of its output, key, vector of scores, multiply-add. */
+static const double thin_unit = 300, thin_tile = 700, thin_tile_dim = 12, thin_key = 4, thin_vector = 17, thin_fma = 0.97,
+                    thin_bias = 10;
 /* Soft cap and ALiBi per vector of scores; a bias tensor per score. */
 static const double edit_vector = 20, bias_score = 3;
 
@@ -283,6 +286,26 @@ static double small_cost(fv_offer *o)
            far_slots(o, 1, (double)lk);
 }
 
+/* ------------------------------------------------------------------ thin */
+
+/* Few keys as in the small form, but queries in the lanes: no walk over spans and no queues, one block. */
+static double thin_cost(fv_offer *o)
+{
+    const fv_work *w = &o->plan->work;
+    const fovea_problem *p = &o->plan->problem;
+    const int lanes = w->kernel.lanes, most = divide_up(SMALL_ROWS, lanes) > 2 ? (int)divide_up(SMALL_ROWS, lanes) : 2;
+    const double v = (double)lanes / w->kernel.vector, lk = (double)o->lengths->shape.lk;
+    const double tiles = (double)fv_work_units(w, o->lengths, o->pass->step, lanes);
+    const double wide = w->kernel.widen ? lk * (double)(p->d + p->dv) / w->kernel.vector : 0;
+    o->width = lanes * most;
+    o->units = fv_work_units(w, o->lengths, o->pass->step, o->width);
+    o->splits = 1;
+    return (double)o->units * thin_unit + tiles * (thin_tile + thin_tile_dim * (double)(p->d + p->dv) * v) + wide * lanes_widen +
+           thin_key * lk +
+           tiles * small_share(o) * lk * v * (thin_vector + thin_fma * (double)(p->d + p->dv) + (w->has_bias ? thin_bias : 0)) +
+           far_slots(o, 1, lk);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 const fv_form fv_forms[FV_FORMS] = {
@@ -290,13 +313,14 @@ const fv_form fv_forms[FV_FORMS] = {
     {"rows", FV_DRIVE_ROWS, rows_eligible, rows_cost},
     {"pruned", FV_DRIVE_PRUNED, pruned_eligible, pruned_cost},
     {"small", FV_DRIVE_SMALL, small_eligible, small_cost},
+    {"thin", FV_DRIVE_THIN, small_eligible, thin_cost},
 };
 
 /* Form that the tuning asks for, or FV_FORMS. */
 static unsigned forced(const fovea_plan *plan)
 {
     static const fv_driver driver[] = {[FV_FORM_LANES] = FV_DRIVE_LANES, [FV_FORM_ROWS] = FV_DRIVE_ROWS,
-                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL};
+                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL, [FV_FORM_THIN] = FV_DRIVE_THIN};
     const int form = (int)tuned(plan, FV_TUNE_FORM);
     unsigned i = 0;
     while (i < FV_FORMS && (form == FV_FORM_AUTO || fv_forms[i].driver != driver[form]))

@@ -292,6 +292,7 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
             size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(w, pass)
                           : pass->driver == FV_DRIVE_ROWS ? fv_rows_scratch(w, pass)
                           : pass->driver == FV_DRIVE_SMALL ? fv_small_scratch(w, lengths, pass)
+                          : pass->driver == FV_DRIVE_THIN ? fv_thin_scratch(w, lengths)
                                                           : fv_pruned_scratch(w, lengths, pass);
             scratch = need > scratch ? need : scratch;
             splits |= pass->splits > 1;

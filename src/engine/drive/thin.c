@@ -1,0 +1,235 @@
+/* The thin driver: few keys and thin heads, queries in the vector lanes. For batches of small windows whose heads are a few
+   numbers wide, where the exponentials are most of the arithmetic and the lanes driver's walk over spans and queues most of
+   the time.
+
+   A task is up to `width` query rows of one key/value head, in tiles of LANES. All keys of a row are one block: scores in L1,
+   the true maximum first, no rescaling. Every row must see the keys below some number, all or up to a causal edge, in a
+   single pass.
+
+   Cost per tile of V vectors and nk keys: V nk (d + dv) fma and V nk exponentials, where lanes without a query count as
+   well; two transpositions of d x LANES. */
+#include "drive/scratch.h"
+#include "drive/work.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* In front of a worker's scratch; stays from task to task, and so do the addresses of a head's keys. */
+typedef struct thin {
+    const fv_pass *laid; /* NULL before a worker's first task */
+    const fv_sequence *sequence; /* whose keys k and v point to */
+    int64_t kv;
+    int n, nk;       /* lanes of the tile; keys that some of them see */
+    float *qt, *ot, *s, *bias, *m, *l, *mx, *alpha, *r, *lse, *wide_k, *wide_v;
+    ptrdiff_t ldk, ldv;
+    fv_place *place;
+    const void **q, **k, **v;
+    float **o;
+    int *see;
+    uint32_t *rows;
+} thin;
+
+enum { HEAD = (sizeof(thin) + 63) & ~(size_t)63 };
+
+static size_t lay_out(const fv_work *w, const fv_lengths *lengths, char *base, thin *x)
+{
+    fv_scratch at = {base, 0};
+    const size_t lanes = (size_t)w->kernel.lanes, row = lanes * sizeof(float), nk = (size_t)lengths->shape.lk;
+    const int wide = w->kernel.widen != NULL;
+    x->ldk = (ptrdiff_t)((w->problem.d + 15) & ~15) + 16; /* rows a power of two apart share a few sets of L1 */
+    x->ldv = (ptrdiff_t)((w->problem.dv + 15) & ~15) + 16;
+    x->qt = fv_scratch_take(&at, (size_t)w->problem.d * row);
+    x->ot = fv_scratch_take(&at, (size_t)w->problem.dv * row);
+    x->s = fv_scratch_take(&at, nk * row);
+    x->bias = fv_scratch_take(&at, w->has_bias ? nk * row : 0);
+    x->m = fv_scratch_take(&at, row);
+    x->l = fv_scratch_take(&at, row);
+    x->mx = fv_scratch_take(&at, row);
+    x->alpha = fv_scratch_take(&at, row);
+    x->r = fv_scratch_take(&at, row);
+    x->lse = fv_scratch_take(&at, row);
+    x->wide_k = fv_scratch_take(&at, wide ? nk * (size_t)x->ldk * sizeof(float) : 0);
+    x->wide_v = fv_scratch_take(&at, wide ? nk * (size_t)x->ldv * sizeof(float) : 0);
+    x->place = fv_scratch_take(&at, lanes * sizeof *x->place);
+    x->q = fv_scratch_take(&at, lanes * sizeof *x->q);
+    x->k = fv_scratch_take(&at, nk * sizeof *x->k);
+    x->v = fv_scratch_take(&at, nk * sizeof *x->v);
+    x->o = fv_scratch_take(&at, lanes * sizeof *x->o);
+    x->see = fv_scratch_take(&at, lanes * sizeof *x->see);
+    x->rows = fv_scratch_take(&at, nk * sizeof *x->rows);
+    return at.used;
+}
+
+size_t fv_thin_scratch(const fv_work *work, const fv_lengths *lengths)
+{
+    thin x;
+    return HEAD + lay_out(work, lengths, NULL, &x);
+}
+
+/* Addresses of a head's keys, or of their copies in float, unless they are the last task's. */
+static void take_keys(thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task)
+{
+    const int nk = (int)task->sequence->lengths->shape.lk;
+    if (x->sequence == task->sequence && x->kv == task->kv)
+        return;
+    x->sequence = task->sequence;
+    x->kv = task->kv;
+    fv_work_keys(w, tensors, task->sequence, task->kv, 0, 1, nk, x->k, x->v);
+    if (!w->kernel.widen)
+        return;
+    w->kernel.widen((const void *const *)x->k, nk, (int)w->problem.d, x->wide_k, x->ldk);
+    w->kernel.widen((const void *const *)x->v, nk, (int)w->problem.dv, x->wide_v, x->ldv);
+    for (int j = 0; j < nk; j++) {
+        x->k[j] = x->wide_k + j * x->ldk;
+        x->v[j] = x->wide_v + j * x->ldv;
+    }
+}
+
+/* Addresses of a tile's rows; their places where something depends on these. */
+static void take_rows(thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task, int64_t tile, int placed)
+{
+    int64_t key_class;
+    if (placed || w->rows) {
+        x->n = fv_work_places(w, task, tile, w->kernel.lanes, x->place, &key_class);
+        fv_work_pointers(w, tensors, task->sequence, x->place, x->n, x->q, x->o);
+    } else
+        x->n = fv_work_addresses(w, tensors, task, tile, w->kernel.lanes, x->q, x->o);
+    w->kernel.pack((const void *const *)x->q, x->n, (int)w->problem.d, w->scale, x->qt);
+    for (int i = 0; i < w->kernel.lanes; i++) {
+        x->m[i] = x->mx[i] = FVK_HIDDEN;
+        x->l[i] = 0;
+    }
+}
+
+static int has_edge(const fv_pass *pass, const fv_shape *shape)
+{
+    return pass->ahead < shape->lk + shape->lq;
+}
+
+/* How many keys each lane sees. Sets nk; returns the number of those that all see, and makes masks of the others. */
+static int take_edge(thin *x, const fv_pass *pass, const fv_shape *shape)
+{
+    const int64_t first = shape->lk - shape->lq + pass->ahead + 1;
+    int common = (int)shape->lk;
+    x->nk = (int)shape->lk;
+    if (!has_edge(pass, shape))
+        return common;
+    x->nk = 0;
+    for (int i = 0; i < x->n; i++) {
+        const int64_t end = x->place[i].lane.row + first;
+        x->see[i] = (int)(end < 0 ? 0 : end < shape->lk ? end : shape->lk);
+        x->nk = x->see[i] > x->nk ? x->see[i] : x->nk;
+        common = x->see[i] < common ? x->see[i] : common;
+    }
+    for (int j = common; j < x->nk; j++)
+        x->rows[j] = x->n < FVK_MAX_LANES ? ~0u << x->n : 0; /* lanes without a query count as seeing */
+    for (int i = 0; i < x->n; i++)
+        for (int j = common; j < x->see[i]; j++)
+            x->rows[j] |= 1u << i;
+    return common;
+}
+
+/* Bias rows turned into lanes as queries are; pairs whose bias is -infinity leave rows[]. Returns 1 when there are such. */
+static int add_bias(thin *x, const fv_work *w, const fv_tensors *tensors, int common)
+{
+    const void *row[FVK_MAX_LANES];
+    uint32_t all, full = x->n < FVK_MAX_LANES ? (1u << x->n) - 1 : ~0u;
+    for (int i = 0; i < x->n; i++)
+        row[i] = fv_work_bias(w, tensors, x->sequence, &x->place[i]);
+    memset(x->rows, 0xff, (size_t)common * sizeof *x->rows);
+    w->kernel.pack_f32(row, x->n, x->nk, 1.0f, x->bias);
+    all = w->kernel.bias(x->s, x->nk, x->bias, x->rows) & full;
+    for (int i = 0; i < w->kernel.lanes; i++)
+        x->mx[i] = FVK_HIDDEN;
+    w->kernel.hide(x->s, x->nk, all == full ? NULL : x->rows, x->mx);
+    return all != full;
+}
+
+/* Scores, softmax and values of the tile's only block. */
+static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int common)
+{
+    const fv_kernels *kernel = &w->kernel;
+    const int d = (int)w->problem.d;
+    const void *const *k = (const void *const *)x->k;
+    int masked = common < x->nk;
+    if (common)
+        kernel->qk(x->qt, d, k, common, NULL, x->s, x->mx, NULL, NULL, 0, 0);
+    if (masked)
+        kernel->qk(x->qt, d, k + common, x->nk - common, x->rows + common, x->s + (ptrdiff_t)common * kernel->lanes, x->mx,
+                   NULL, NULL, 0, 0);
+    if (w->has_bias)
+        masked = add_bias(x, w, tensors, common);
+    else if (masked)
+        memset(x->rows, 0xff, (size_t)common * sizeof *x->rows);
+    kernel->softmax(x->s, x->nk, x->m, x->mx, x->l, x->alpha);
+    kernel->pv(x->s, x->nk, (const void *const *)x->v, (int)w->problem.dv, masked ? x->rows : NULL, NULL, x->ot);
+}
+
+static void finish(thin *x, const fv_work *w, const fv_tensors *tensors)
+{
+    float sink[FVK_MAX_LANES];
+    for (int i = 0; w->sink && i < w->kernel.lanes; i++) {
+        const float logit = i < x->n ? fv_work_sink(w, tensors, x->place[i].lane.head) : -INFINITY;
+        sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
+    }
+    w->kernel.finish(x->m, x->l, w->sink ? sink : NULL, x->r, tensors->arguments->lse ? x->lse : NULL);
+    w->kernel.store(x->ot, (int)w->problem.dv, x->r, x->o, x->n);
+}
+
+/* Outputs besides o. Returns the pairs that entered, when someone asks for them. */
+static uint64_t report(const thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task, int common)
+{
+    const fovea_arguments *a = tensors->arguments;
+    const int edge = common < x->nk;
+    uint64_t kept = 0;
+    for (int i = 0; i < x->n; i++) {
+        const int64_t row = fv_work_row(w, task->sequence, &x->place[i]);
+        const float *bias = fv_work_bias(w, tensors, task->sequence, &x->place[i]);
+        uint8_t *mask = fv_work_mask(w, tensors, task->sequence, &x->place[i]);
+        if (a->lse)
+            a->lse[row] = x->lse[i];
+        if (a->row_max)
+            a->row_max[row] = x->l[i] == 0 ? -INFINITY : x->m[i] == FVK_LOWEST ? -FLT_MAX : x->m[i] * (float)FVK_LN2;
+        for (int j = 0; (mask || a->kept) && j < (edge ? x->see[i] : x->nk); j++) {
+            const int seen = !bias || bias[j] != -INFINITY;
+            kept += (uint64_t)seen;
+            if (mask)
+                mask[j] = (uint8_t)seen;
+        }
+    }
+    return kept;
+}
+
+void fv_thin_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
+{
+    const fovea_arguments *a = tensors->arguments;
+    const int reports = a->lse || a->row_max || a->mask || a->kept;
+    thin *x = scratch;
+    uint64_t kept = 0;
+    fv_task task;
+    int64_t units, per_task, stop;
+    int placed;
+    fv_work_task(work, pass, t, &task);
+    if (x->laid != task.pass) {
+        x->laid = task.pass;
+        x->sequence = NULL;
+        lay_out(work, task.sequence->lengths, (char *)scratch + HEAD, x);
+    }
+    take_keys(x, work, tensors, &task);
+    units = fv_work_units(work, task.sequence->lengths, 1, work->kernel.lanes);
+    per_task = task.pass->width / work->kernel.lanes;
+    stop = (task.unit + 1) * per_task < units ? (task.unit + 1) * per_task : units;
+    placed = reports || work->has_bias || work->sink || has_edge(task.pass, &task.sequence->lengths->shape);
+    for (int64_t tile = task.unit * per_task; tile < stop; tile++) {
+        int common;
+        take_rows(x, work, tensors, &task, tile, placed);
+        common = take_edge(x, task.pass, &task.sequence->lengths->shape);
+        compute(x, work, tensors, common);
+        finish(x, work, tensors);
+        if (reports)
+            kept += report(x, work, tensors, &task, common);
+    }
+    if (a->kept)
+        __atomic_fetch_add(&tensors->kept, kept, __ATOMIC_RELAXED);
+}

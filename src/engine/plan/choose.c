@@ -51,11 +51,27 @@ double fv_plan_fma_rate(unsigned isas)
     return found;
 }
 
-static void (*find(unsigned isas, fvk_op op, fvk_dtype dtype, int lanes, int *missing))(void)
+/* The strongest rows of every operation and type, as fvk_find would give them one by one: one walk over the table, for a plan
+   asks some forty times. */
+typedef struct choice {
+    const fvk_row *row[FVK_OPS][FVK_DTYPES];
+    int missing;
+} choice;
+
+static void choose_rows(unsigned isas, int lanes, choice *c)
 {
-    const fvk_row *row = fvk_find(op, dtype, isas, lanes);
+    for (unsigned i = 0; i < fvk_table_rows; i++) {
+        const fvk_row *row = &fvk_table[i], **best = &c->row[row->op][row->dtype];
+        if ((isas >> row->isa & 1) && (!row->lanes || row->lanes == lanes) && (!*best || row->isa >= (*best)->isa))
+            *best = row;
+    }
+}
+
+static void (*find(choice *c, fvk_op op, fvk_dtype dtype))(void)
+{
+    const fvk_row *row = c->row[op][dtype];
     if (!row) {
-        *missing = 1;
+        c->missing = 1;
         return NULL;
     }
     return row->fn;
@@ -68,42 +84,43 @@ int fv_plan_choose(fovea_plan *plan)
     fv_kernels *k = &plan->work.kernel;
     const fvk_row *base = fvk_find(FVK_SOFTMAX, FVK_F32, isas, 0), *pair;
     const int bf16 = (int)plan->context->tuning.value[FV_TUNE_BF16];
-    int missing = 0, lanes;
+    choice all = {0};
     if (!base)
         return 0;
-    lanes = k->lanes = base->lanes;
-    pair = fvk_find(FVK_SMALL_SOFTMAX, FVK_F32, isas, lanes);
-    k->vector = pair ? pair->mr : lanes;
-    k->pack = (fvk_pack_fn *)find(isas, FVK_PACK, type, lanes, &missing);
-    k->pack_f32 = (fvk_pack_fn *)find(isas, FVK_PACK, FVK_F32, lanes, &missing);
-    k->qk = (fvk_qk_fn *)find(isas, FVK_QK, FVK_F32, lanes, &missing);
-    k->hide = (fvk_hide_fn *)find(isas, FVK_HIDE, FVK_F32, lanes, &missing);
-    k->softmax = (fvk_softmax_fn *)find(isas, FVK_SOFTMAX, FVK_F32, lanes, &missing);
-    k->pv = (fvk_pv_fn *)find(isas, FVK_PV, FVK_F32, lanes, &missing);
-    k->kept = (fvk_kept_fn *)find(isas, FVK_KEPT, FVK_F32, lanes, &missing);
-    k->store = (fvk_store_fn *)find(isas, FVK_STORE, FVK_F32, lanes, &missing);
-    k->finish = (fvk_finish_fn *)find(isas, FVK_FINISH, FVK_F32, lanes, &missing);
-    k->edit = (fvk_edit_fn *)find(isas, FVK_EDIT, FVK_F32, lanes, &missing);
-    k->bias = (fvk_bias_fn *)find(isas, FVK_BIAS, FVK_F32, lanes, &missing);
+    k->lanes = base->lanes;
+    choose_rows(isas, k->lanes, &all);
+    pair = all.row[FVK_SMALL_SOFTMAX][FVK_F32];
+    k->vector = pair ? pair->mr : k->lanes;
+    k->pack = (fvk_pack_fn *)find(&all, FVK_PACK, type);
+    k->pack_f32 = (fvk_pack_fn *)find(&all, FVK_PACK, FVK_F32);
+    k->qk = (fvk_qk_fn *)find(&all, FVK_QK, FVK_F32);
+    k->hide = (fvk_hide_fn *)find(&all, FVK_HIDE, FVK_F32);
+    k->softmax = (fvk_softmax_fn *)find(&all, FVK_SOFTMAX, FVK_F32);
+    k->pv = (fvk_pv_fn *)find(&all, FVK_PV, FVK_F32);
+    k->kept = (fvk_kept_fn *)find(&all, FVK_KEPT, FVK_F32);
+    k->store = (fvk_store_fn *)find(&all, FVK_STORE, FVK_F32);
+    k->finish = (fvk_finish_fn *)find(&all, FVK_FINISH, FVK_F32);
+    k->edit = (fvk_edit_fn *)find(&all, FVK_EDIT, FVK_F32);
+    k->bias = (fvk_bias_fn *)find(&all, FVK_BIAS, FVK_F32);
     if (type != FVK_F32)
-        k->widen = (fvk_widen_fn *)find(isas, FVK_WIDEN, type, 0, &missing);
-    k->small_tail = (fvk_small_tail_fn *)find(isas, FVK_SMALL_TAIL, FVK_F32, lanes, &missing);
-    k->small_softmax = (fvk_small_softmax_fn *)find(isas, FVK_SMALL_SOFTMAX, FVK_F32, lanes, &missing);
-    k->small_pv = (fvk_small_pv_fn *)find(isas, FVK_SMALL_PV, FVK_F32, lanes, &missing);
-    k->dot = (fvk_dot_fn *)find(isas, FVK_DOT, type, 0, &missing);
-    k->axpy = (fvk_axpy_fn *)find(isas, FVK_AXPY, type, 0, &missing);
-    k->row_softmax = (fvk_row_softmax_fn *)find(isas, FVK_ROW_SOFTMAX, FVK_F32, 0, &missing);
-    k->row_edit = (fvk_row_edit_fn *)find(isas, FVK_ROW_EDIT, FVK_F32, 0, &missing);
-    k->row.exps = (fvk_exp_fn *)find(isas, FVK_EXP, FVK_F32, 0, &missing);
-    k->row.range = (fvk_range_fn *)find(isas, FVK_RANGE, FVK_F32, 0, &missing);
-    k->row.count = (fvk_count_fn *)find(isas, FVK_COUNT, FVK_F32, 0, &missing);
-    k->row.sift = (fvk_sift_fn *)find(isas, FVK_SIFT, FVK_F32, 0, &missing);
-    k->row.mass = (fvk_mass_fn *)find(isas, FVK_MASS, FVK_F32, 0, &missing);
-    k->row.scale = (fvk_scale_fn *)find(isas, FVK_SCALE, FVK_F32, 0, &missing);
-    k->row.veil = (fvk_veil_fn *)find(isas, FVK_VEIL, FVK_F32, 0, &missing);
-    k->row.moments = (fvk_moments_fn *)find(isas, FVK_MOMENTS, FVK_F32, 0, &missing);
-    k->row.ramp = (fvk_ramp_fn *)find(isas, FVK_RAMP, FVK_F32, 0, &missing);
-    pair = fvk_find(FVK_QK_PAIR, type, isas, lanes);
+        k->widen = (fvk_widen_fn *)find(&all, FVK_WIDEN, type);
+    k->small_tail = (fvk_small_tail_fn *)find(&all, FVK_SMALL_TAIL, FVK_F32);
+    k->small_softmax = (fvk_small_softmax_fn *)find(&all, FVK_SMALL_SOFTMAX, FVK_F32);
+    k->small_pv = (fvk_small_pv_fn *)find(&all, FVK_SMALL_PV, FVK_F32);
+    k->dot = (fvk_dot_fn *)find(&all, FVK_DOT, type);
+    k->axpy = (fvk_axpy_fn *)find(&all, FVK_AXPY, type);
+    k->row_softmax = (fvk_row_softmax_fn *)find(&all, FVK_ROW_SOFTMAX, FVK_F32);
+    k->row_edit = (fvk_row_edit_fn *)find(&all, FVK_ROW_EDIT, FVK_F32);
+    k->row.exps = (fvk_exp_fn *)find(&all, FVK_EXP, FVK_F32);
+    k->row.range = (fvk_range_fn *)find(&all, FVK_RANGE, FVK_F32);
+    k->row.count = (fvk_count_fn *)find(&all, FVK_COUNT, FVK_F32);
+    k->row.sift = (fvk_sift_fn *)find(&all, FVK_SIFT, FVK_F32);
+    k->row.mass = (fvk_mass_fn *)find(&all, FVK_MASS, FVK_F32);
+    k->row.scale = (fvk_scale_fn *)find(&all, FVK_SCALE, FVK_F32);
+    k->row.veil = (fvk_veil_fn *)find(&all, FVK_VEIL, FVK_F32);
+    k->row.moments = (fvk_moments_fn *)find(&all, FVK_MOMENTS, FVK_F32);
+    k->row.ramp = (fvk_ramp_fn *)find(&all, FVK_RAMP, FVK_F32);
+    pair = all.row[FVK_QK_PAIR][type];
     plan->pair_here = pair != NULL;
     if (pair && bf16 == FV_BF16_AUTO) {
         plan->pair_percent = pair_percent(pair->isa, isas);
@@ -112,18 +129,18 @@ int fv_plan_choose(fovea_plan *plan)
         pair = NULL;
     if (pair) {
         k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
-        k->pack_pair = (fvk_pack_pair_fn *)find(isas, FVK_PACK_PAIR, type, lanes, &missing);
+        k->pack_pair = (fvk_pack_pair_fn *)find(&all, FVK_PACK_PAIR, type);
         if (pair->isa == FVK_AMX) {
-            k->softmax_parts = (fvk_softmax_parts_fn *)find(isas, FVK_SOFTMAX_PARTS, type, lanes, &missing);
-            k->values_tile = (fvk_values_tile_fn *)find(isas, FVK_VALUES_TILE, type, lanes, &missing);
-            k->pv_tile = (fvk_pv_tile_fn *)find(isas, FVK_PV_TILE, type, lanes, &missing);
+            k->softmax_parts = (fvk_softmax_parts_fn *)find(&all, FVK_SOFTMAX_PARTS, type);
+            k->values_tile = (fvk_values_tile_fn *)find(&all, FVK_VALUES_TILE, type);
+            k->pv_tile = (fvk_pv_tile_fn *)find(&all, FVK_PV_TILE, type);
             k->parts = plan->problem.precision == FOVEA_PRECISION_FAST ? 1 : 3;
         } else if (plan->problem.precision == FOVEA_PRECISION_FAST) {
-            k->softmax_pair = (fvk_softmax_pair_fn *)find(isas, FVK_SOFTMAX_PAIR, type, lanes, &missing);
-            k->values_pair = (fvk_values_pair_fn *)find(isas, FVK_VALUES_PAIR, type, lanes, &missing);
-            k->pv_pair = (fvk_pv_pair_fn *)find(isas, FVK_PV_PAIR, type, lanes, &missing);
+            k->softmax_pair = (fvk_softmax_pair_fn *)find(&all, FVK_SOFTMAX_PAIR, type);
+            k->values_pair = (fvk_values_pair_fn *)find(&all, FVK_VALUES_PAIR, type);
+            k->pv_pair = (fvk_pv_pair_fn *)find(&all, FVK_PV_PAIR, type);
         }
     }
-    plan->main_kernel = pair ? pair : fvk_find(FVK_QK, FVK_F32, isas, lanes);
-    return !missing;
+    plan->main_kernel = pair ? pair : all.row[FVK_QK][FVK_F32];
+    return !all.missing;
 }

@@ -80,10 +80,12 @@ static void read_edits(const fovea_recipe *recipe, fv_build *build)
 {
     const unsigned own = recipe->row->variant.parameter_count;
     for (unsigned i = own; i < recipe->parameters; i++) {
-        const char *name = fv_row_parameter_at(recipe->row, i)->name;
-        double value = fv_recipe_real(recipe, name);
+        const char *name;
+        double value;
         if (!recipe->value[i])
             continue;
+        name = fv_row_parameter_at(recipe->row, i)->name;
+        value = fv_recipe_real(recipe, name);
         if (strcmp(name, "causal") == 0) {
             build->causal_set = 1;
             build->causal = value != 0;

@@ -69,10 +69,16 @@ const fovea_parameter *fv_row_parameter_at(const fv_row *row, unsigned index)
 
 int fv_row_parameter_find(const fv_row *row, const char *name)
 {
-    const fovea_parameter *parameter;
-    for (unsigned i = 0; (parameter = fv_row_parameter_at(row, i)) != NULL; i++)
-        if (strcmp(parameter->name, name) == 0)
+    const unsigned own = row->variant.parameter_count;
+    unsigned index = own;
+    for (unsigned i = 0; i < own; i++)
+        if (strcmp(row->variant.parameters[i].name, name) == 0)
             return (int)i;
+    for (size_t i = 0; i < FV_SIZE(common); i++) {
+        if (strcmp(common[i].name, name) == 0) /* of the row's own it is none */
+            return (int)index;
+        index += !hidden(row, common[i].name);
+    }
     return -1;
 }
 

@@ -45,6 +45,9 @@ static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned 
     else if (pass->driver == FV_DRIVE_SMALL)
         add(text, "  kernels %s, small_softmax_f32, small_pv_f32; %lld keys in the lanes, %d query rows per task\n",
             plan->main_kernel->name, (long long)lengths->shape.lk, pass->width);
+    else if (pass->driver == FV_DRIVE_THIN)
+        add(text, "  kernels %s, pv_f32; tiles of %d queries against %lld keys in one block, %d query rows per task\n",
+            plan->main_kernel->name, w->kernel.lanes, (long long)lengths->shape.lk, pass->width);
     else if (pass->driver == FV_DRIVE_ROWS)
         add(text, "  kernels dot_%s, axpy_%s; keys and values read once for %lld rows, blocks of %d keys, %lld key ranges\n",
             type, type, (long long)(rows < FVK_MAX_ROWS ? rows : FVK_MAX_ROWS), w->row_block, (long long)pass->splits);

@@ -107,14 +107,20 @@ static int has_edge(const fv_pass *pass, const fv_shape *shape)
     return pass->ahead < shape->lk + shape->lq;
 }
 
-/* How many keys each lane sees. Sets nk; returns the number of those that all see, and makes masks of the others. */
-static int take_edge(thin *x, const fv_pass *pass, const fv_shape *shape)
+/* How many keys each lane sees. Sets nk; returns the number of those that need no mask, and makes masks of the others. Where
+   the lanes fill one vector, masks keep the others from being computed. */
+static int take_edge(thin *x, const fv_work *w, const fv_pass *pass, const fv_shape *shape)
 {
     const int64_t first = shape->lk - shape->lq + pass->ahead + 1;
+    const int few = x->n <= w->kernel.vector && w->kernel.vector < w->kernel.lanes;
+    const uint32_t absent = few || x->n == FVK_MAX_LANES ? 0 : ~0u << x->n;
     int common = (int)shape->lk;
     x->nk = (int)shape->lk;
-    if (!has_edge(pass, shape))
-        return common;
+    if (!has_edge(pass, shape)) {
+        for (int j = 0; few && j < x->nk; j++)
+            x->rows[j] = ~(~0u << x->n);
+        return few ? 0 : common;
+    }
     x->nk = 0;
     for (int i = 0; i < x->n; i++) {
         const int64_t end = x->place[i].lane.row + first;
@@ -122,11 +128,14 @@ static int take_edge(thin *x, const fv_pass *pass, const fv_shape *shape)
         x->nk = x->see[i] > x->nk ? x->see[i] : x->nk;
         common = x->see[i] < common ? x->see[i] : common;
     }
+    common = few ? 0 : common;
     for (int j = common; j < x->nk; j++)
-        x->rows[j] = x->n < FVK_MAX_LANES ? ~0u << x->n : 0; /* lanes without a query count as seeing */
-    for (int i = 0; i < x->n; i++)
-        for (int j = common; j < x->see[i]; j++)
-            x->rows[j] |= 1u << i;
+        x->rows[j] = absent;
+    for (int i = 0; i < x->n; i++) /* who sees a key sees those before it */
+        if (x->see[i] > common)
+            x->rows[x->see[i] - 1] |= 1u << i;
+    for (int j = x->nk - 2; j >= common; j--)
+        x->rows[j] |= x->rows[j + 1];
     return common;
 }
 
@@ -146,6 +155,22 @@ static int add_bias(thin *x, const fv_work *w, const fv_tensors *tensors, int co
     return all != full;
 }
 
+/* Values: of the first `common` keys, which no mask hides, and of the others. */
+static void weigh(thin *x, const fv_work *w, int common)
+{
+    const void *const *v = (const void *const *)x->v;
+    const int dv = (int)w->problem.dv, lanes = w->kernel.lanes;
+    const float *alpha = NULL;
+    if (common || !x->nk)
+        w->kernel.pv(x->s, common, v, dv, NULL, NULL, x->ot);
+    if (common == x->nk)
+        return;
+    for (int i = 0; common && i < lanes; i++)
+        x->alpha[i] = 1; /* goes on where the first left off */
+    alpha = common ? x->alpha : NULL;
+    w->kernel.pv(x->s + (ptrdiff_t)common * lanes, x->nk - common, v + common, dv, x->rows + common, alpha, x->ot);
+}
+
 /* Scores, softmax and values of the tile's only block. */
 static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int common)
 {
@@ -160,10 +185,10 @@ static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int co
                    NULL, NULL, 0, 0);
     if (w->has_bias)
         masked = add_bias(x, w, tensors, common);
-    else if (masked)
-        memset(x->rows, 0xff, (size_t)common * sizeof *x->rows);
     kernel->softmax(x->s, x->nk, x->m, x->mx, x->l, x->alpha);
-    kernel->pv(x->s, x->nk, (const void *const *)x->v, (int)w->problem.dv, masked ? x->rows : NULL, NULL, x->ot);
+    if (!masked || w->has_bias)
+        common = masked ? 0 : x->nk;
+    weigh(x, w, common);
 }
 
 static void finish(thin *x, const fv_work *w, const fv_tensors *tensors)
@@ -178,10 +203,10 @@ static void finish(thin *x, const fv_work *w, const fv_tensors *tensors)
 }
 
 /* Outputs besides o. Returns the pairs that entered, when someone asks for them. */
-static uint64_t report(const thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task, int common)
+static uint64_t report(const thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task)
 {
     const fovea_arguments *a = tensors->arguments;
-    const int edge = common < x->nk;
+    const int edge = has_edge(task->pass, &task->sequence->lengths->shape);
     uint64_t kept = 0;
     for (int i = 0; i < x->n; i++) {
         const int64_t row = fv_work_row(w, task->sequence, &x->place[i]);
@@ -224,11 +249,11 @@ void fv_thin_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64
     for (int64_t tile = task.unit * per_task; tile < stop; tile++) {
         int common;
         take_rows(x, work, tensors, &task, tile, placed);
-        common = take_edge(x, task.pass, &task.sequence->lengths->shape);
+        common = take_edge(x, work, task.pass, &task.sequence->lengths->shape);
         compute(x, work, tensors, common);
         finish(x, work, tensors);
         if (reports)
-            kept += report(x, work, tensors, &task, common);
+            kept += report(x, work, tensors, &task);
     }
     if (a->kept)
         __atomic_fetch_add(&tensors->kept, kept, __ATOMIC_RELAXED);

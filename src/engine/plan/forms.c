@@ -16,11 +16,12 @@
 
 enum { SAMPLES = 4, TASKS_WANTED = 16, ROWS_TALLEST = 64 };
 #ifdef FV_MINI_TILES
-enum { SMALL_KEYS = 20, SMALL_ROWS = 16 };
+enum { SMALL_KEYS = 20, SMALL_ROWS = 16, THIN_KEYS = 24 };
 #else
 enum {
     SMALL_KEYS = 224, /* most keys of the small form */
-    SMALL_ROWS = 64   /* query rows per task of it: with 64 keys their scores are 16 KiB */
+    SMALL_ROWS = 64,  /* query rows per task of it: with 64 keys their scores are 16 KiB */
+    THIN_KEYS = 384   /* most keys of the thin form */
 };
 #endif
 
@@ -35,10 +36,10 @@ static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_ke
 /* Pruned: the lanes form's scores of every key, and per score the normaliser; what is kept of the values depends on data. */
 static const double pruned_score = 4;
 /* Small: per task, per vector of packed keys, per row, per row and vector of scores, per multiply-add. */
-static const double small_unit = 900, small_pack = 14, small_row = 70, small_vector = 17, small_fma = 0.97, small_bias = 7;
+static const double small_unit = 900, small_pack = 14, small_row = 70, small_vector = 17, small_fma = 0.97, small_fma_narrow = 1.15, small_bias = 7;
 /* Thin: per task, tile, vector of its queries and of its output, key, vector of scores, multiply-add. */
-static const double thin_unit = 300, thin_tile = 700, thin_tile_dim = 12, thin_key = 4, thin_vector = 17, thin_fma = 0.97,
-                    thin_bias = 10;
+static const double thin_unit = 250, thin_tile = 500, thin_tile_dim = 12, thin_key = 4, thin_vector = 14, thin_fma = 0.97,
+                    thin_bias = 20;
 /* Soft cap and ALiBi per vector of scores; a bias tensor per score. */
 static const double edit_vector = 20, bias_score = 3;
 
@@ -145,7 +146,8 @@ static double lanes_compute(const fv_offer *o, double units, double tasks, doubl
     const int percent = o->plan->pair_percent > 400 ? 400 : o->plan->pair_percent;
     const double score = w->kernel.qk_pair ? 100.0 / (percent ? percent : 100) : 1;
     const double value = w->kernel.pv_tile ? (1 + w->kernel.parts) / 2 * score : w->kernel.pv_pair ? score : 1;
-    const double dim = (double)p->d * score + (double)p->dv * value;
+    const int64_t deep = w->kernel.pv_tile ? 32 : 1, wide_as = w->kernel.pv_tile ? 16 : 1; /* a tile is computed whole */
+    const double dim = (double)(divide_up(p->d, deep) * deep) * score + (double)(divide_up(p->dv, wide_as) * wide_as) * value;
     const double wide = !w->kernel.widen ? 0 : (double)(w->kernel.qk_pair ? p->dv : p->d + p->dv) / vl;
     return units * (lanes_tile + lanes_tile_dim * (double)(p->d + p->dv) * v) +
            units * keys * (v * (lanes_key_dim * dim + lanes_key_vector) + lanes_key + edits(w, v, w->kernel.lanes)) +
@@ -235,7 +237,7 @@ static double pruned_cost(fv_offer *o)
 /* ------------------------------------------------------------------ small */
 
 /* One pass over few keys, all of them seen up to some edge, no edit but a bias. */
-static int small_eligible(fv_offer *o, char why[FV_FORM_REASON])
+static int few_keys(fv_offer *o, int most, char why[FV_FORM_REASON])
 {
     const fv_work *w = &o->plan->work;
     const fovea_problem *p = &o->plan->problem;
@@ -243,8 +245,8 @@ static int small_eligible(fv_offer *o, char why[FV_FORM_REASON])
     int64_t back;
     if (!lanes_eligible(o, why))
         return 0;
-    if (lk < 1 || lk > SMALL_KEYS)
-        snprintf(why, FV_FORM_REASON, "%lld keys, and scores of 1 to %d stay near", (long long)lk, SMALL_KEYS);
+    if (lk < 1 || lk > most)
+        snprintf(why, FV_FORM_REASON, "%lld keys, and scores of 1 to %d stay near", (long long)lk, most);
     else if (p->d > 256 || p->dv > 256)
         snprintf(why, FV_FORM_REASON, "heads of more than 256 numbers");
     else if (w->softcap > 0 || w->alibi)
@@ -257,13 +259,19 @@ static int small_eligible(fv_offer *o, char why[FV_FORM_REASON])
     return 0;
 }
 
-/* Share of the keys that rows see, and of their vectors that are computed: from a few rows, evenly spread. */
-static double small_share(const fv_offer *o)
+static int small_eligible(fv_offer *o, char why[FV_FORM_REASON])
+{
+    return few_keys(o, SMALL_KEYS, why);
+}
+
+/* Share of the keys that rows see, and of their vectors that are computed: from a few rows, evenly spread. The key behind
+   a row's last and those that are computed for its neighbours are `beyond`. */
+static double small_share(const fv_offer *o, int beyond)
 {
     const fv_shape *shape = &o->lengths->shape;
     double sum = 0;
     for (int i = 0; i < 8; i++) {
-        double end = (2 * i + 1) / 16.0 * (double)shape->lq + (double)(shape->lk - shape->lq) + (double)o->ahead + 9;
+        double end = (2 * i + 1) / 16.0 * (double)shape->lq + (double)(shape->lk - shape->lq) + (double)o->ahead + beyond;
         sum += end < 0 ? 0 : end > (double)shape->lk ? (double)shape->lk : end;
     }
     return sum / 8 / (double)shape->lk;
@@ -277,32 +285,42 @@ static double small_cost(fv_offer *o)
     const int64_t parts = n > 0 ? divide_up(n, SMALL_ROWS) : 1; /* of equal size, whole micro-tiles */
     const double rows = (double)n, vectors = (double)(lk / vl + (lk < vl || lk % vl > 2)), columns = (double)divide_up(p->dv, vl);
     const double wide = w->kernel.widen ? (rows * (double)p->d + (double)(lk * p->dv)) / (double)vl : 0;
+    const double fma = vl < 16 ? small_fma_narrow : small_fma; /* partial panels of three vectors are dear */
     o->width = (int)((divide_up(n, parts) + 7) & ~(int64_t)7);
     o->units = n > 0 ? fv_work_units(w, o->lengths, o->pass->step, o->width) : 0;
     o->splits = 1;
     return (double)o->units * small_unit + small_pack * (double)(lk * divide_up(p->d, vl)) + wide * lanes_widen + rows * small_row +
-           rows * small_share(o) * (vectors * (small_vector + small_fma * (double)p->d + (w->has_bias ? small_bias : 0)) +
-                                    small_fma * (double)lk * columns) +
+           rows * small_share(o, 9) * (vectors * (small_vector + fma * (double)p->d + (w->has_bias ? small_bias : 0)) +
+                                    fma * (double)lk * columns) +
            far_slots(o, 1, (double)lk);
 }
 
 /* ------------------------------------------------------------------ thin */
 
 /* Few keys as in the small form, but queries in the lanes: no walk over spans and no queues, one block. */
+static int thin_eligible(fv_offer *o, char why[FV_FORM_REASON])
+{
+    return few_keys(o, THIN_KEYS, why);
+}
+
 static double thin_cost(fv_offer *o)
 {
     const fv_work *w = &o->plan->work;
     const fovea_problem *p = &o->plan->problem;
     const int lanes = w->kernel.lanes, most = divide_up(SMALL_ROWS, lanes) > 2 ? (int)divide_up(SMALL_ROWS, lanes) : 2;
-    const double v = (double)lanes / w->kernel.vector, lk = (double)o->lengths->shape.lk;
-    const double tiles = (double)fv_work_units(w, o->lengths, o->pass->step, lanes);
+    const int64_t n = w->group * o->lengths->rows, rest = n % lanes;
+    const double tiles = (double)fv_work_units(w, o->lengths, o->pass->step, lanes), lk = (double)o->lengths->shape.lk;
+    const double v = (double)lanes / w->kernel.vector; /* of a tile; of one that would fill one vector no other is computed */
+    const int few = rest > 0 && rest <= w->kernel.vector;
+    const double all = tiles * v, fma = all - (few ? v - 1.5 : 0);
     const double wide = w->kernel.widen ? lk * (double)(p->d + p->dv) / w->kernel.vector : 0;
     o->width = lanes * most;
     o->units = fv_work_units(w, o->lengths, o->pass->step, o->width);
     o->splits = 1;
-    return (double)o->units * thin_unit + tiles * (thin_tile + thin_tile_dim * (double)(p->d + p->dv) * v) + wide * lanes_widen +
+    return (double)o->units * thin_unit + tiles * thin_tile + fma * thin_tile_dim * (double)(p->d + p->dv) + wide * lanes_widen +
            thin_key * lk +
-           tiles * small_share(o) * lk * v * (thin_vector + thin_fma * (double)(p->d + p->dv) + (w->has_bias ? thin_bias : 0)) +
+           small_share(o, 1 + 5 * lanes / 8) * lk *
+               (all * (thin_vector + (w->has_bias ? thin_bias : 0)) + fma * thin_fma * (double)(p->d + p->dv)) +
            far_slots(o, 1, lk);
 }
 
@@ -313,7 +331,7 @@ const fv_form fv_forms[FV_FORMS] = {
     {"rows", FV_DRIVE_ROWS, rows_eligible, rows_cost},
     {"pruned", FV_DRIVE_PRUNED, pruned_eligible, pruned_cost},
     {"small", FV_DRIVE_SMALL, small_eligible, small_cost},
-    {"thin", FV_DRIVE_THIN, small_eligible, thin_cost},
+    {"thin", FV_DRIVE_THIN, thin_eligible, thin_cost},
 };
 
 /* Form that the tuning asks for, or FV_FORMS. */

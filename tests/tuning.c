@@ -380,7 +380,7 @@ Test(tuning, plans_take_the_values)
     fovea_plan *plan;
     fovea_error err = {FOVEA_OK, ""};
     tune(context, "block", "48");
-    plan = make_plan(context, 2, 2, 100, 300, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 100, 500, FOVEA_F32);
     cr_assert(strstr(fovea_plan_explain(plan), "blocks of 48 keys"), "%s", fovea_plan_explain(plan));
     cr_assert(strstr(fovea_plan_explain(plan), "tuning: the program, block 48"), "%s", fovea_plan_explain(plan));
     fovea_plan_destroy(plan);
@@ -445,6 +445,9 @@ Test(tuning, forms_and_reasons)
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 49, 49, FOVEA_F32);
     check_forms(plan, "small");
+    fovea_plan_destroy(plan);
+    plan = make_plan(context, 2, 2, 96, 256, FOVEA_F32);
+    check_forms(plan, "thin");
     fovea_plan_destroy(plan);
     /* the model decides: a dear rows form is not taken even for one row */
     tune(context, "rows_cost", "10");

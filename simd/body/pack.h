@@ -50,7 +50,12 @@ void FVK(FV_NAME)(const void *const *q, int n, int d, float scale, float *qt)
 {
     const vf c = v_set1(scale);
     for (int v = 0; v < V_TILE; v++) {
-        int rows = n - v * VL < 0 ? 0 : n - v * VL < VL ? n - v * VL : VL;
+        const int rows = n - v * VL < VL ? n - v * VL : VL;
+        if (rows <= 0) {
+            for (int t = 0; t < d; t++)
+                v_store(qt + (size_t)t * LANES + v * VL, v_zero());
+            continue;
+        }
         for (int t = 0; t < d; t += VL)
             FVK_JOIN(FV_NAME, _block)(q + v * VL, rows, t, d - t < VL ? d - t : VL, c, qt + v * VL);
     }

@@ -115,16 +115,20 @@ static void take_keys(small *x, const fv_work *w, const fv_tensors *tensors, con
         x->v[j] = x->wide_v + j * x->ldv;
 }
 
-/* Addresses of the task's rows, and how many keys each sees. */
-static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task)
+/* Addresses of the task's rows, and how many keys each sees; places where something depends on these. */
+static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task, int placed)
 {
     const fv_sequence *s = task->sequence;
     const fv_shape *shape = &s->lengths->shape;
     int64_t key_class;
-    int n = fv_work_places(w, task, task->unit, task->pass->width, x->place, &key_class);
+    int n;
     const int64_t first = shape->lk - shape->lq + task->pass->ahead + 1;
     const int edge = task->pass->ahead < shape->lk + shape->lq;
-    fv_work_pointers(w, tensors, s, x->place, n, x->q, x->o);
+    if (placed || edge || w->rows) {
+        n = fv_work_places(w, task, task->unit, task->pass->width, x->place, &key_class);
+        fv_work_pointers(w, tensors, s, x->place, n, x->q, x->o);
+    } else
+        n = fv_work_addresses(w, tensors, task, task->unit, task->pass->width, x->q, x->o);
     for (int i = 0; edge && i < n; i++) {
         int64_t end = x->place[i].lane.row + first;
         x->see[i] = (int)(end < 0 ? 0 : end < shape->lk ? end : shape->lk);
@@ -225,6 +229,7 @@ static uint64_t report(const small *x, const fv_work *w, const fv_tensors *tenso
 void fv_small_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
 {
     const fovea_arguments *a = tensors->arguments;
+    const int reports = a->lse || a->row_max || a->mask || a->kept;
     small *x = scratch;
     fv_task task;
     fv_work_task(work, pass, t, &task);
@@ -234,12 +239,12 @@ void fv_small_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
         lay_out(work, task.sequence->lengths, task.pass, (char *)scratch + HEAD, x);
     }
     take_keys(x, work, tensors, &task);
-    take_rows(x, work, tensors, &task);
+    take_rows(x, work, tensors, &task, reports || work->has_bias || work->sink);
     score(x, work);
     work->kernel.small_softmax(&x->block);
     finish(x, work, tensors);
     work->kernel.small_pv(&x->block, (const void *const *)x->v, (int)work->problem.dv, x->r, x->o);
-    if (a->lse || a->row_max || a->mask || a->kept) {
+    if (reports) {
         uint64_t kept = report(x, work, tensors, task.sequence);
         if (a->kept)
             __atomic_fetch_add(&tensors->kept, kept, __ATOMIC_RELAXED);

@@ -219,19 +219,32 @@ FV_INLINE void small_pv_rows(const fvk_small *a, int i, int nk, const void *cons
         small_pv_tile(a, i, nk, v, c, dv - c, r, o, mr, 1);
 }
 
-/* 1 when no value is NaN or infinite: then a weight of 0 is as good as a pair left out. */
+/* 0, or NaN where a row has a number that is NaN or infinite. */
+FV_INLINE vf small_odd(const float *x, int dv, vf odd)
+{
+    int c = 0;
+    for (; c + VL <= dv; c += VL)
+        odd = v_fma(v_load(x + c), v_zero(), odd);
+    if (c < dv)
+        odd = v_fma(v_load_n(x + c, dv - c), v_zero(), odd);
+    return odd;
+}
+
+/* 1 when no value is NaN or infinite: then a weight of 0 is as good as a pair left out. Four rows at a time, for each is a
+   chain. */
 FV_INLINE int small_finite(const void *const *v, int nk, int dv)
 {
-    vf odd = v_zero();
-    for (int j = 0; j < nk; j++) {
-        const float *x = v[j];
-        int c = 0;
-        for (; c + VL <= dv; c += VL)
-            odd = v_fma(v_load(x + c), v_zero(), odd);
-        if (c < dv)
-            odd = v_fma(v_load_n(x + c, dv - c), v_zero(), odd);
+    vf a = v_zero(), b = v_zero(), c = v_zero(), d = v_zero();
+    int j = 0;
+    for (; j + 4 <= nk; j += 4) {
+        a = small_odd(v[j], dv, a);
+        b = small_odd(v[j + 1], dv, b);
+        c = small_odd(v[j + 2], dv, c);
+        d = small_odd(v[j + 3], dv, d);
     }
-    return v_sum(odd) == 0;
+    for (; j < nk; j++)
+        a = small_odd(v[j], dv, a);
+    return v_sum(v_add(v_add(a, b), v_add(c, d))) == 0;
 }
 
 /* Row i, pair by pair, in the order of the tiles: what is hidden is left out. */

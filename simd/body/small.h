@@ -230,20 +230,20 @@ FV_INLINE vf small_odd(const float *x, int dv, vf odd)
     return odd;
 }
 
-/* 1 when no value is NaN or infinite: then a weight of 0 is as good as a pair left out. Four rows at a time, for each is a
-   chain. */
-FV_INLINE int small_finite(const void *const *v, int nk, int dv)
+/* 1 when no output is NaN or infinite: then no value behind a weight of 0 was, and that is as good as a pair left out. Four
+   rows at a time, for each is a chain. */
+FV_INLINE int small_finite(float *const *o, int n, int dv)
 {
     vf a = v_zero(), b = v_zero(), c = v_zero(), d = v_zero();
-    int j = 0;
-    for (; j + 4 <= nk; j += 4) {
-        a = small_odd(v[j], dv, a);
-        b = small_odd(v[j + 1], dv, b);
-        c = small_odd(v[j + 2], dv, c);
-        d = small_odd(v[j + 3], dv, d);
+    int i = 0;
+    for (; i + 4 <= n; i += 4) {
+        a = small_odd(o[i], dv, a);
+        b = small_odd(o[i + 1], dv, b);
+        c = small_odd(o[i + 2], dv, c);
+        d = small_odd(o[i + 3], dv, d);
     }
-    for (; j < nk; j++)
-        a = small_odd(v[j], dv, a);
+    for (; i < n; i++)
+        a = small_odd(o[i], dv, a);
     return v_sum(v_add(v_add(a, b), v_add(c, d))) == 0;
 }
 
@@ -272,11 +272,6 @@ static void small_pv_careful(const fvk_small *a, int i, const void *const *v, in
 void FVK(small_pv_f32)(const fvk_small *a, const void *const *v, int dv, const float *r, float *const *o)
 {
     int i = 0;
-    if ((a->see || a->bias) && !small_finite(v, a->nk, dv)) {
-        for (; i < a->n; i++)
-            small_pv_careful(a, i, v, dv, r[i], o[i]);
-        return;
-    }
     for (; i + V_MC <= a->n; i += V_MC)
         small_pv_rows(a, i, small_keys(a, i, i + V_MC), v, dv, r, o, V_MC);
     if (V_MC > 8 && i + 8 <= a->n) {
@@ -289,4 +284,7 @@ void FVK(small_pv_f32)(const fvk_small *a, const void *const *v, int dv, const f
     }
     for (; i < a->n; i++)
         small_pv_rows(a, i, small_keys(a, i, i + 1), v, dv, r, o, 1);
+    if ((a->see || a->bias) && !small_finite(o, a->n, dv))
+        for (i = 0; i < a->n; i++)
+            small_pv_careful(a, i, v, dv, r[i], o[i]);
 }

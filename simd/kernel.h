@@ -141,12 +141,12 @@ typedef void fvk_scale_fn(const float *x, int64_t n, double c, float *y);
 /* y[j] = e[j] where x[j] is not below lo, else FVK_DROPPED; returns the sum, in double, of the former, and their number. y may
    be e or x. */
 typedef double fvk_veil_fn(const float *x, const float *e, int64_t n, float lo, float *y, int64_t *count);
-/* r[j] = max((x[j] - shift) slope - tau, 0) in double, NaN for NaN, slope > 0. sum: how many r exceed 0, their sum, the sum of
-   their squares. */
+/* r[j] = max((x[j] - shift) slope - tau, 0) in double, NaN for NaN, slope > 0. sum: how many r exceed 0, their sum and, with `square`,
+   the sum of their squares, else 0. */
 typedef struct fvk_ramp {
     double shift, slope, tau;
 } fvk_ramp;
-typedef void fvk_moments_fn(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3]);
+typedef void fvk_moments_fn(const float *x, int64_t n, const fvk_ramp *ramp, int square, double sum[3]);
 /* y[j] = r[j], or its square, rounded to float; y may be x. */
 typedef void fvk_ramp_fn(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y);
 

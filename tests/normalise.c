@@ -137,14 +137,14 @@ static double over(float x, const fvk_ramp *ramp)
     return r < 0 ? 0 : r;
 }
 
-static void moments(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+static void moments(const float *x, int64_t n, const fvk_ramp *ramp, int square, double sum[3])
 {
     sum[0] = sum[1] = sum[2] = 0;
     for (int64_t j = 0; j < n; j++) {
         double y = over(x[j], ramp);
         sum[0] += y > 0;
         sum[1] += y;
-        sum[2] += y * y;
+        sum[2] += square ? y * y : 0;
     }
 }
 

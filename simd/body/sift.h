@@ -171,41 +171,59 @@ void FVK(kept_f32)(float *p, int nk, uint32_t *rows)
     }
 }
 
-FV_INLINE vd ramp_part(vf x, int part, const fvk_ramp *ramp)
+/* slope is a power of two wherever bits matter, and its product exact: with and without an fma they are the same. */
+FV_INLINE vd ramp_part(vd x, const fvk_ramp *ramp)
 {
-    vd r = (v_part(x, part) - v_dset1(ramp->shift)) * v_dset1(ramp->slope) - v_dset1(ramp->tau);
+    vd r = v_dfma(x - v_dset1(ramp->shift), v_dset1(ramp->slope), v_dset1(-ramp->tau));
     return v_dmax(v_dset1(0), r); /* NaN stays */
 }
 
-FV_INLINE void moments_add(vf x, const fvk_ramp *ramp, vd sum[3])
+FV_INLINE void moments_add(vd x, const fvk_ramp *ramp, vd sum[3], const int square)
 {
-    FV_UNROLL
-    for (int i = 0; i < V_PARTS; i++) {
-        vd r = ramp_part(x, i, ramp);
-        sum[0] = sum[0] + v_dstep(r);
-        sum[1] = sum[1] + r;
-        sum[2] = sum[2] + r * r;
+    vd r = ramp_part(x, ramp);
+    sum[0] = v_dcount(sum[0], r);
+    sum[1] = sum[1] + r;
+    if (square)
+        sum[2] = v_dfma(r, r, sum[2]);
+}
+
+FV_INLINE void moments_row(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3], const int square)
+{
+    vd part[V_PARTS][3];
+    int64_t j = 0;
+    for (int i = 0; i < V_PARTS; i++)
+        part[i][0] = part[i][1] = part[i][2] = v_dset1(0);
+    for (; j + VL <= n; j += VL)
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            moments_add(v_dload(x + j + i * (VL / V_PARTS)), ramp, part[i], square);
+    if (j < n) { /* what is not there is far below */
+        vf rest = v_select(v_mask((1u << (n - j)) - 1), v_load_n(x + j, (int)(n - j)), v_set1(-INFINITY));
+        for (int i = 0; i < V_PARTS; i++)
+            moments_add(v_part(rest, i), ramp, part[i], square);
+    }
+    for (int k = 0; k < 3; k++) {
+        sum[k] = 0;
+        for (int i = 0; i < V_PARTS; i++)
+            sum[k] += v_dsum(part[i][k]);
     }
 }
 
-void FVK(moments_f32)(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+void FVK(moments_f32)(const float *x, int64_t n, const fvk_ramp *ramp, int square, double sum[3])
 {
-    vd part[3] = {v_dset1(0), v_dset1(0), v_dset1(0)};
-    int64_t j = 0;
-    for (; j + VL <= n; j += VL)
-        moments_add(v_load(x + j), ramp, part);
-    if (j < n) /* what is not there is far below */
-        moments_add(v_select(v_mask((1u << (n - j)) - 1), v_load_n(x + j, (int)(n - j)), v_set1(-INFINITY)), ramp, part);
-    for (int i = 0; i < 3; i++)
-        sum[i] = v_dsum(part[i]);
+    const fvk_ramp here = *ramp;
+    if (square)
+        moments_row(x, n, &here, sum, 1);
+    else
+        moments_row(x, n, &here, sum, 0);
 }
 
-FV_INLINE vf ramp_one(vf x, const fvk_ramp *ramp, int square)
+FV_INLINE vf ramp_one(const vd x[V_PARTS], const fvk_ramp *ramp, int square)
 {
     vd r[V_PARTS];
     FV_UNROLL
     for (int i = 0; i < V_PARTS; i++) {
-        r[i] = ramp_part(x, i, ramp);
+        r[i] = ramp_part(x[i], ramp);
         if (square)
             r[i] = r[i] * r[i];
     }
@@ -214,9 +232,19 @@ FV_INLINE vf ramp_one(vf x, const fvk_ramp *ramp, int square)
 
 void FVK(ramp_f32)(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y)
 {
+    const fvk_ramp here = *ramp;
+    vd part[V_PARTS];
     int64_t j = 0;
-    for (; j + VL <= n; j += VL)
-        v_store(y + j, ramp_one(v_load(x + j), ramp, square));
-    if (j < n)
-        v_store_n(y + j, ramp_one(v_load_n(x + j, (int)(n - j)), ramp, square), (int)(n - j));
+    for (; j + VL <= n; j += VL) {
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++)
+            part[i] = v_dload(x + j + i * (VL / V_PARTS));
+        v_store(y + j, ramp_one(part, &here, square));
+    }
+    if (j < n) {
+        vf rest = v_load_n(x + j, (int)(n - j));
+        for (int i = 0; i < V_PARTS; i++)
+            part[i] = v_part(rest, i);
+        v_store_n(y + j, ramp_one(part, &here, square), (int)(n - j));
+    }
 }

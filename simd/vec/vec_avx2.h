@@ -121,14 +121,16 @@ static inline vd v_part(vf x, int part)
 {
     return _mm256_cvtps_pd(part ? _mm256_extractf128_ps(x, 1) : _mm256_castps256_ps128(x));
 }
+static inline vd v_dload(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline vd v_dfma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 static inline vf v_join(const vd part[V_PARTS])
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(part[0])), _mm256_cvtpd_ps(part[1]), 1);
 }
 static inline vd v_dmax(vd a, vd b) { return _mm256_max_pd(a, b); }
-static inline vd v_dstep(vd a)
+static inline vd v_dcount(vd n, vd a)
 {
-    return _mm256_and_pd(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ), _mm256_set1_pd(1));
+    return _mm256_add_pd(n, _mm256_and_pd(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ), _mm256_set1_pd(1)));
 }
 static inline double v_dsum(vd x)
 {

@@ -109,14 +109,16 @@ static inline vd v_part(vf x, int part)
 {
     return _mm512_cvtps_pd(part ? _mm512_extractf32x8_ps(x, 1) : _mm512_castps512_ps256(x));
 }
+static inline vd v_dload(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline vd v_dfma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 static inline vf v_join(const vd part[V_PARTS])
 {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(part[0])), _mm512_cvtpd_ps(part[1]), 1);
 }
 static inline vd v_dmax(vd a, vd b) { return _mm512_max_pd(a, b); }
-static inline vd v_dstep(vd a)
+static inline vd v_dcount(vd n, vd a)
 {
-    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ), _mm512_set1_pd(1));
+    return _mm512_mask_add_pd(n, _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ), n, _mm512_set1_pd(1));
 }
 static inline double v_dsum(vd x) { return _mm512_reduce_add_pd(x); }
 /* The two ends of exp2, see vec/README. */

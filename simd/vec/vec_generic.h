@@ -91,6 +91,8 @@ typedef int64_t vdm __attribute__((vector_size(16)));
 enum { V_PARTS = 2 };
 static inline vd v_dset1(double x) { return (vd){x, x}; }
 static inline vd v_part(vf x, int part) { return (vd){(double)x[2 * part], (double)x[2 * part + 1]}; }
+static inline vd v_dload(const float *p) { return (vd){(double)p[0], (double)p[1]}; }
+static inline vd v_dfma(vd a, vd b, vd c) { return a * b + c; }
 static inline vf v_join(const vd part[V_PARTS])
 {
     return (vf){(float)part[0][0], (float)part[0][1], (float)part[1][0], (float)part[1][1]};
@@ -100,7 +102,7 @@ static inline vd v_dmax(vd a, vd b)
     vdm m = a > b;
     return (vd)(((vdm)a & m) | ((vdm)b & ~m));
 }
-static inline vd v_dstep(vd a) { return (vd)((vdm)(a > v_dset1(0)) & (vdm)v_dset1(1)); }
+static inline vd v_dcount(vd n, vd a) { return n + (vd)((vdm)(a > v_dset1(0)) & (vdm)v_dset1(1)); }
 static inline double v_dsum(vd x) { return x[0] + x[1]; }
 static inline vf v_round(vf x)
 {

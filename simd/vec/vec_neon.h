@@ -95,12 +95,14 @@ typedef float64x2_t vd;
 enum { V_PARTS = 2 };
 static inline vd v_dset1(double x) { return vdupq_n_f64(x); }
 static inline vd v_part(vf x, int part) { return part ? vcvt_high_f64_f32(x) : vcvt_f64_f32(vget_low_f32(x)); }
+static inline vd v_dload(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+static inline vd v_dfma(vd a, vd b, vd c) { return vfmaq_f64(c, a, b); }
 static inline vf v_join(const vd part[V_PARTS]) { return vcvt_high_f32_f64(vcvt_f32_f64(part[0]), part[1]); }
 static inline vd v_dmax(vd a, vd b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
-static inline vd v_dstep(vd a)
+static inline vd v_dcount(vd n, vd a)
 {
     uint64x2_t one = vreinterpretq_u64_f64(vdupq_n_f64(1));
-    return vreinterpretq_f64_u64(vandq_u64(vcgtq_f64(a, vdupq_n_f64(0)), one));
+    return vaddq_f64(n, vreinterpretq_f64_u64(vandq_u64(vcgtq_f64(a, vdupq_n_f64(0)), one)));
 }
 static inline double v_dsum(vd x) { return vaddvq_f64(x); }
 static inline vf v_round(vf x) { return vrndnq_f32(x); }

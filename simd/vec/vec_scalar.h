@@ -56,9 +56,11 @@ static inline vd v_part(vf x, int part)
     (void)part;
     return (double)x;
 }
+static inline vd v_dload(const float *p) { return (double)*p; }
+static inline vd v_dfma(vd a, vd b, vd c) { return a * b + c; }
 static inline vf v_join(const vd part[V_PARTS]) { return (float)part[0]; }
 static inline vd v_dmax(vd a, vd b) { return a > b ? a : b; }
-static inline vd v_dstep(vd a) { return a > 0; }
+static inline vd v_dcount(vd n, vd a) { return n + (a > 0); }
 static inline double v_dsum(vd x) { return x; }
 static inline vf v_round(vf x)
 {

@@ -532,9 +532,9 @@ static double veil_shows(const float *x, const float *e, int64_t n, float lo, fl
     return sum;
 }
 
-static void moments_drop(const float *x, int64_t n, const fvk_ramp *ramp, double sum[3])
+static void moments_drop(const float *x, int64_t n, const fvk_ramp *ramp, int square, double sum[3])
 {
-    ((fvk_moments_fn *)real)(x, n - 1, ramp, sum);
+    ((fvk_moments_fn *)real)(x, n - 1, ramp, square, sum);
 }
 
 static void ramp_scales(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y)

@@ -449,7 +449,7 @@ static double over(float x, const fvk_ramp *ramp)
 static void call_moments(fv_case *c)
 {
     const fvk_ramp ramp = {(double)c->o[0], (double)c->o[1], (double)c->o[2]};
-    ((fvk_moments_fn *)c->fn)(c->s, c->nk, &ramp, c->memory->q);
+    ((fvk_moments_fn *)c->fn)(c->s, c->nk, &ramp, (int)c->work, c->memory->q);
 }
 
 void fv_case_moments(fv_case *c)
@@ -457,11 +457,12 @@ void fv_case_moments(fv_case *c)
     static const char *const names[3] = {"count", "sum", "squares"};
     const fvk_ramp ramp = draw_ramp(c);
     double want[3] = {0, 0, 0};
+    c->work = (uint64_t)fv_draw_int(c, 0, 1);
     for (int j = 0; j < c->nk; j++) {
         double r = over(c->s[j], &ramp);
         want[0] += r > 0;
         want[1] += r;
-        want[2] += r * r;
+        want[2] += c->work ? r * r : 0;
     }
     c->call = call_moments;
     if (!fv_case_run(c))

@@ -204,17 +204,17 @@ static double exact_step(const double sum[3], int square)
     return (sum[2] - 1) / (sum[1] + sqrt(sum[1] * sum[1] - sum[0] * (sum[2] - 1)));
 }
 
-/* Finds ramp->tau for m scores, the share of a row that they are, from where it is. Returns 1; or 0 when the solution lies
-   below, with a safe tau: there m was what a larger tau may have left. What cannot be in the support leaves the scores:
-   copies go to w and at, both with room for m + FVK_SIFT_ROOM. */
-static int solve(const float *v, int64_t m, int square, double share, const fv_row_kernels *kernel, float *w, int32_t *at,
-                 fvk_ramp *ramp)
+/* Finds ramp->tau for m scores, the share of a row that they are, from where it is. Returns 1; or, when they are only what tau
+   left of a row, 0 if the solution lies below, with a safe tau. What cannot be in the support leaves the scores: copies go
+   to w and at, both with room for m + FVK_SIFT_ROOM. */
+static int solve(const float *v, int64_t m, int part, int square, double share, const fv_row_kernels *kernel, float *w,
+                 int32_t *at, fvk_ramp *ramp)
 {
     double least = -1, last = -1;
     for (int step = 0; step < 100; step++) {
         double sum[3], safe, exact, move;
         int64_t left;
-        kernel->moments(v, m, ramp, sum);
+        kernel->moments(v, m, ramp, square, sum);
         left = (int64_t)sum[0];
         if (sum[0] == last) /* the same keys as in the step before, which solved for them */
             return 1;
@@ -222,7 +222,7 @@ static int solve(const float *v, int64_t m, int square, double share, const fv_r
             sum[i] /= share;
         safe = ramp->tau + safe_step(sum, square);
         exact = ramp->tau + exact_step(sum, square);
-        if (step == 0 && safe < ramp->tau && ramp->tau > -1) {
+        if (part && step == 0 && safe < ramp->tau && ramp->tau > -1) {
             ramp->tau = safe > -1 ? safe : -1;
             return 0;
         }
@@ -242,13 +242,17 @@ static int solve(const float *v, int64_t m, int square, double share, const fv_r
     return 1;
 }
 
-/* A tau to start from, where the sum over the row is likely to be a little more than 1: that of a sample. Never below -1. */
-static double guess(const fv_scores *r, int square, fvk_ramp ramp)
+/* A tau to start from, where the sum over the row is likely to be a little more than 1: that of a sample. Never below -1.
+   *much: 1 when half of the row or more is likely to be in the support. */
+static double guess(const fv_scores *r, int square, fvk_ramp ramp, int *much)
 {
     fv_select_scratch x = fv_select_parts(r);
     int64_t m = fv_select_sample(r->s, r->n, x.a);
-    if (m)
-        solve(x.a, m, square, 1.3 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
+    *much = 0;
+    if (m) {
+        solve(x.a, m, 0, square, 1.3 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
+        *much = 2 * r->kernel->count(x.a, m, float_below(ramp.shift + ramp.tau / ramp.slope)) > m;
+    }
     return ramp.tau;
 }
 
@@ -268,11 +272,14 @@ static int64_t simplex(fv_scores *r, double slope, int square)
 {
     fv_select_scratch x = fv_select_parts(r);
     fvk_ramp ramp = {(double)r->max, slope, -1};
-    int64_t m = 0, kept;
-    ramp.tau = guess(r, square, ramp);
-    for (int attempt = 0;; attempt++) {
+    int64_t m = r->n, kept;
+    int much;
+    ramp.tau = guess(r, square, ramp, &much);
+    if (much)
+        solve(r->s, m, 0, square, 1, r->kernel, x.b, r->at, &ramp);
+    for (int attempt = 0; !much; attempt++) {
         m = r->kernel->sift(r->s, r->n, float_below(ramp.shift + ramp.tau / slope), INFINITY, x.a, x.at);
-        if (solve(x.a, m, square, 1, r->kernel, x.b, r->at, &ramp))
+        if (solve(x.a, m, 1, square, 1, r->kernel, x.b, r->at, &ramp))
             break;
         ramp.tau = attempt < 2 ? ramp.tau : -1;
     }

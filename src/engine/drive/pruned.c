@@ -362,14 +362,16 @@ static int spread_lists(pruned *x, int64_t at, int n, int64_t *from, const void 
     return every;
 }
 
-/* Values of all keys for all rows, in lanes. */
-static void weigh_lanes(pruned *x, float *const *o)
+/* Values of all keys for all rows, in lanes, to ot; with masks, or with weights of 0 in their place. Returns 1 when a weight
+   stood in for a mask. */
+static int add_lanes(pruned *x, int masks)
 {
     const fv_work *w = x->work;
     const int dv = (int)w->problem.dv;
     int64_t from[FVK_MAX_LANES] = {0};
     float ones[FVK_MAX_LANES];
     const void *row[FVK_MAX_LANES];
+    int stands = 0;
     for (int i = 0; i < FVK_MAX_LANES; i++)
         ones[i] = 1;
     for (int64_t at = 0; at < x->keys; at += w->block) {
@@ -378,8 +380,21 @@ static void weigh_lanes(pruned *x, float *const *o)
         w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
         if (!every)
             w->kernel.kept(x->pack, n, x->rows);
-        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every ? NULL : x->rows, at ? ones : NULL, x->ot);
+        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot);
+        stands |= !every && !masks;
     }
+    return stands;
+}
+
+/* A weight of 0 adds nothing to a finite sum, unless the value is NaN or infinite, and then the sum is as well. So masks, which
+   take a quarter of the time longer, are for the tiles whose sums are not finite without. */
+static void weigh_lanes(pruned *x, float *const *o)
+{
+    const fv_work *w = x->work;
+    const int dv = (int)w->problem.dv;
+    float least, most;
+    if (add_lanes(x, 0) && !w->kernel.row.range(x->ot, (int64_t)dv * w->kernel.lanes, &least, &most))
+        add_lanes(x, 1);
     w->kernel.store(x->ot, dv, x->factor, o, x->n);
 }
 

@@ -150,6 +150,39 @@ typedef void fvk_moments_fn(const float *x, int64_t n, const fvk_ramp *ramp, int
 /* y[j] = r[j], or its square, rounded to float; y may be x. */
 typedef void fvk_ramp_fn(const float *x, int64_t n, const fvk_ramp *ramp, int square, float *y);
 
+/* Columns: scores of whole rows in the lanes of a tile, x[j][LANES], j < n; FVK_HIDDEN where a lane does not see the key. Bounds,
+   sums and so on are arrays of LANES. */
+typedef enum fvk_weigh { FVK_WEIGH_GIVEN, FVK_WEIGH_EXP, FVK_WEIGH_RAMP, FVK_WEIGH_SQUARE } fvk_weigh;
+typedef struct fvk_columns {
+    const float *x;
+    int64_t n, step; /* step: column_moments takes every step-th key */
+    fvk_weigh kind;
+    const float *w;                /* GIVEN: weights, as x */
+    const float *shift;            /* EXP */
+    const double *origin, *tau;    /* RAMP and SQUARE: as fvk_ramp, whose slope is a power of two here */
+    double slope;
+    const float *cut;
+    float *y;       /* may be x or w */
+    uint32_t *rows; /* n */
+    float *count;
+    double *sum;
+} fvk_columns;
+/* y = weight where x is not below the cut, else 0: one given, exp(x - shift) as fvk_exp_fn has it, the r of fvk_ramp or its
+   square. rows[j]: lanes that are not below; count: how many keys those are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys;
+   else of no account. */
+typedef void fvk_column_weigh_fn(const fvk_columns *a);
+/* Sums of r of every step-th key as in fvk_moments_fn; squares with SQUARE. */
+typedef void fvk_column_moments_fn(const fvk_columns *a, double *const sum[3]);
+/* Of every step-th key: how many x exceed t, below 2^24, and the sum of their w, in which up to 16 numbers that follow each other
+   are added in float; w NULL: no sums. */
+typedef void fvk_column_sums_fn(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count);
+/* Of the numbers above lo and not above hi: count, and the first `room` of them to y[i][lane], their places to at. */
+typedef void fvk_column_collect_fn(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
+                                   int32_t *count);
+/* o[lane][c] += p[j][lane] v[j][c] for the `lanes` that rows[j] names, j ascending, one fma each. */
+typedef void fvk_column_add_fn(const float *p, int nk, const uint32_t *rows, uint32_t lanes, const void *const *v, int dv,
+                               float *const *o);
+
 /* Measuring: runs about n flops and returns the flops done (peak); reads whole KiB and returns a checksum (read). */
 typedef double fvk_peak_fn(uint64_t n);
 typedef double fvk_read_fn(const void *block, size_t bytes);
@@ -158,7 +191,8 @@ typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
     FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_BIAS, FVK_WIDEN,
     FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
-    FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_COLUMN_WEIGH, FVK_COLUMN_MOMENTS,
+    FVK_COLUMN_SUMS, FVK_COLUMN_COLLECT, FVK_COLUMN_ADD, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

@@ -19,6 +19,7 @@ FV_KERNEL_FILES = \
 	simd/body/qk.h \
 	simd/body/row.h \
 	simd/body/sift.h \
+	simd/body/column.h \
 	simd/body/small.h \
 	simd/body/softmax.h \
 	simd/body/widen.h \

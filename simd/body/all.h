@@ -9,6 +9,7 @@
 #include "body/edit.h"
 #include "body/row.h"
 #include "body/sift.h"
+#include "body/column.h"
 #include "body/ahead.h"
 #include "body/peak.h"
 

@@ -57,6 +57,8 @@ libengine_la_SOURCES = \
 	src/engine/drive/pruned.c \
 	src/engine/drive/rows.c \
 	src/engine/drive/scratch.h \
+	src/engine/drive/columns.c \
+	src/engine/drive/columns.h \
 	src/engine/drive/select.c \
 	src/engine/drive/select.h \
 	src/engine/drive/small.c \

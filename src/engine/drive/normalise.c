@@ -16,6 +16,7 @@
    sparsemax, entmax [Martins 2016, 1602.02068; Peters 2019, 1905.05702]
    relu      max(s, 0) / n^power [Wortsman 2023, 2309.08586]
    sigmoid   1 / (1 + exp(-s - bias)) [Ramapuram 2024, 2409.04431] */
+#include "drive/columns.h"
 #include "drive/select.h"
 
 #include <math.h>
@@ -46,14 +47,13 @@ static int64_t degenerate(fv_scores *r)
     return r->n;
 }
 
-/* Least float that is not below x, and the largest that is not above. */
-static float float_above(double x)
+float fv_float_above(double x)
 {
     float y = (float)x;
     return (double)y < x ? nextafterf(y, INFINITY) : y;
 }
 
-static float float_below(double x)
+float fv_float_below(double x)
 {
     float y = (float)x;
     return (double)y > x ? nextafterf(y, -INFINITY) : y;
@@ -161,7 +161,7 @@ static int64_t apply_topp(fv_scores *r)
 /* arg[0] rel >= 0, arg[1] 1 to renormalise over the kept keys */
 static int64_t apply_threshold_rel(fv_scores *r)
 {
-    fv_cut cut = {float_above((double)r->max - r->arg[0]), r->n, r->n, 0, 0};
+    fv_cut cut = {fv_float_above((double)r->max - r->arg[0]), r->n, r->n, 0, 0};
     float *e = r->arg[1] != 0 ? NULL : fv_select_parts(r).e;
     double all = e ? row_mass(r, e) : -1;
     cut.kept = cut.reach = r->kernel->count(r->s, r->n, nextafterf(cut.score, -INFINITY));
@@ -174,7 +174,7 @@ static int64_t apply_threshold_prob(fv_scores *r)
 {
     fv_select_scratch x = fv_select_parts(r);
     double all = row_mass(r, x.e);
-    int64_t m = r->kernel->sift(x.e, r->n, float_above(r->arg[0] * all), INFINITY, x.a, r->at);
+    int64_t m = r->kernel->sift(x.e, r->n, fv_float_above(r->arg[0] * all), INFINITY, x.a, r->at);
     for (int64_t i = 0; i < m; i++)
         r->p[i] = r->s[r->at[i]];
     if (m == 0 && r->arg[1] != 0) {
@@ -204,6 +204,20 @@ static double exact_step(const double sum[3], int square)
     return (sum[2] - 1) / (sum[1] + sqrt(sum[1] * sum[1] - sum[0] * (sum[2] - 1)));
 }
 
+int fv_simplex_step(const double sum[3], int square, double *tau, double *least, double *last)
+{
+    double safe = *tau + safe_step(sum, square), exact = *tau + exact_step(sum, square), move;
+    if (sum[0] == *last) /* the same keys as in the step before, which solved for them */
+        return 1;
+    *least = safe > *least ? safe : *least;
+    *last = exact >= *least ? sum[0] : -1;
+    exact = exact >= *least ? exact : *least;
+    move = exact - *tau;
+    *tau = exact;
+    /* keys that left with the last step lie within it of the edge */
+    return move == 0 || (square && sum[0] * move * move < 0x1p-52 * sum[1]);
+}
+
 /* Finds ramp->tau for m scores, the share of a row that they are, from where it is. Returns 1; or, when they are only what tau
    left of a row, 0 if the solution lies below, with a safe tau. What cannot be in the support leaves the scores: copies go
    to w and at, both with room for m + FVK_SIFT_ROOM. */
@@ -212,30 +226,21 @@ static int solve(const float *v, int64_t m, int part, int square, double share, 
 {
     double least = -1, last = -1;
     for (int step = 0; step < 100; step++) {
-        double sum[3], safe, exact, move;
+        double sum[3], safe;
         int64_t left;
         kernel->moments(v, m, ramp, square, sum);
         left = (int64_t)sum[0];
-        if (sum[0] == last) /* the same keys as in the step before, which solved for them */
-            return 1;
         for (int i = 0; i < 3; i++)
             sum[i] /= share;
         safe = ramp->tau + safe_step(sum, square);
-        exact = ramp->tau + exact_step(sum, square);
         if (part && step == 0 && safe < ramp->tau && ramp->tau > -1) {
             ramp->tau = safe > -1 ? safe : -1;
             return 0;
         }
-        least = safe > least ? safe : least;
-        last = exact >= least ? (double)left : -1;
-        exact = exact >= least ? exact : least;
-        move = exact - ramp->tau;
-        ramp->tau = exact;
-        /* keys that left with the last step lie within it of the edge */
-        if (move == 0 || (square && sum[0] * move * move < 0x1p-52 * sum[1]))
+        if (fv_simplex_step(sum, square, &ramp->tau, &least, &last))
             return 1;
         if (left < m / 2 && m > 64) {
-            m = kernel->sift(v, m, float_below(ramp->shift + least / ramp->slope), INFINITY, w, at);
+            m = kernel->sift(v, m, fv_float_below(ramp->shift + least / ramp->slope), INFINITY, w, at);
             v = w;
         }
     }
@@ -251,15 +256,14 @@ static double guess(const fv_scores *r, int square, fvk_ramp ramp, int *much)
     *much = 0;
     if (m) {
         solve(x.a, m, 0, square, 1.3 * (double)m / (double)r->n, r->kernel, x.b, x.at, &ramp);
-        *much = 2 * r->kernel->count(x.a, m, float_below(ramp.shift + ramp.tau / ramp.slope)) > m;
+        *much = 2 * r->kernel->count(x.a, m, fv_float_below(ramp.shift + ramp.tau / ramp.slope)) > m;
     }
     return ramp.tau;
 }
 
-/* Smallest float with a weight, to the last bit as the ramp kernel decides. */
-static float edge(const fvk_ramp *ramp)
+float fv_simplex_edge(const fvk_ramp *ramp)
 {
-    float x = float_below(ramp->shift + ramp->tau / ramp->slope), under;
+    float x = fv_float_below(ramp->shift + ramp->tau / ramp->slope), under;
     while (!(((double)x - ramp->shift) * ramp->slope - ramp->tau > 0))
         x = nextafterf(x, INFINITY);
     for (under = nextafterf(x, -INFINITY); ((double)under - ramp->shift) * ramp->slope - ramp->tau > 0;
@@ -278,19 +282,19 @@ static int64_t simplex(fv_scores *r, double slope, int square)
     if (much)
         solve(r->s, m, 0, square, 1, r->kernel, x.b, r->at, &ramp);
     for (int attempt = 0; !much; attempt++) {
-        m = r->kernel->sift(r->s, r->n, float_below(ramp.shift + ramp.tau / slope), INFINITY, x.a, x.at);
+        m = r->kernel->sift(r->s, r->n, fv_float_below(ramp.shift + ramp.tau / slope), INFINITY, x.a, x.at);
         if (solve(x.a, m, 1, square, 1, r->kernel, x.b, r->at, &ramp))
             break;
         ramp.tau = attempt < 2 ? ramp.tau : -1;
     }
     if (m < r->n / 2) {
-        kept = r->kernel->sift(x.a, m, edge(&ramp), INFINITY, r->p, r->at);
+        kept = r->kernel->sift(x.a, m, fv_simplex_edge(&ramp), INFINITY, r->p, r->at);
         fv_select_compose(r->at, kept, x.at);
     } else
-        kept = r->kernel->sift(r->s, r->n, edge(&ramp), INFINITY, r->p, r->at);
+        kept = r->kernel->sift(r->s, r->n, fv_simplex_edge(&ramp), INFINITY, r->p, r->at);
     if (r->may_spread && 3 * kept > r->n) {
         r->kernel->ramp(r->s, r->n, &ramp, square, r->p);
-        r->kernel->veil(r->s, r->p, r->n, edge(&ramp), r->s, &kept);
+        r->kernel->veil(r->s, r->p, r->n, fv_simplex_edge(&ramp), r->s, &kept);
         r->factor = 1;
         r->spread = 1;
         return kept;
@@ -327,7 +331,7 @@ static int64_t apply_entmax(fv_scores *r)
 {
     const double max = (double)r->max, slope = r->arg[0] - 1, power = 1 / slope;
     fv_select_scratch x = fv_select_parts(r);
-    int64_t m = r->kernel->sift(r->s, r->n, float_below(max - 1 / slope), INFINITY, x.a, x.at), kept = 0;
+    int64_t m = r->kernel->sift(r->s, r->n, fv_float_below(max - 1 / slope), INFINITY, x.a, x.at), kept = 0;
     double lo = -slope * log((double)m), hi = 0, sum, t;
     for (int i = 0; i < 64; i++) { /* hi always has a sum of at least 1 */
         double middle = lo + (hi - lo) / 2;
@@ -376,16 +380,16 @@ static int64_t apply_sigmoid(fv_scores *r)
 /* ------------------------------------------------------------------ table */
 
 static const fv_normaliser rows[] = {
-    {"topk", "k", 1, 1, apply_topk},
-    {"topp", "p", 1, 0, apply_topp},
-    {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel},
-    {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob},
-    {"localv", "k", 1, 0, apply_localv},
-    {"sparsemax", "", 0, 0, apply_sparsemax},
-    {"entmax15", "", 0, 0, apply_entmax15},
-    {"entmax", "alpha", 0, 0, apply_entmax},
-    {"relu", "power", 0, 1, apply_relu},
-    {"sigmoid", "bias, auto", 0, 1, apply_sigmoid},
+    {"topk", "k", 1, 1, apply_topk, fv_columns_topk},
+    {"topp", "p", 1, 0, apply_topp, fv_columns_topp},
+    {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel, fv_columns_threshold_rel},
+    {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob, NULL},
+    {"localv", "k", 1, 0, apply_localv, NULL},
+    {"sparsemax", "", 0, 0, apply_sparsemax, fv_columns_sparsemax},
+    {"entmax15", "", 0, 0, apply_entmax15, fv_columns_entmax15},
+    {"entmax", "alpha", 0, 0, apply_entmax, NULL},
+    {"relu", "power", 0, 1, apply_relu, NULL},
+    {"sigmoid", "bias, auto", 0, 1, apply_sigmoid, NULL},
 };
 
 const fv_normaliser *fv_normaliser_at(unsigned index)

@@ -2,6 +2,7 @@
    calls them by row, the variants name them. */
 #ifndef FV_DRIVE_NORMALISE_H
 #define FV_DRIVE_NORMALISE_H
+#include "drive/columns.h"
 #include "kernel.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,7 @@ typedef struct fv_normaliser {
     int has_lse;
     int own_range; /* apply takes any row and sets max and least itself; the others get rows of finite maximum */
     fv_normalise_fn *apply;
+    fv_columns_fn *columns; /* the same for a tile of rows; NULL: one by one */
 } fv_normaliser;
 
 const fv_normaliser *fv_normaliser_find(const char *name); /* NULL when there is none */

@@ -41,7 +41,8 @@ typedef struct pruned {
     void *normalise;
     float *qt, *ot, *kpos, *pack, *wide;
     const void **near;   /* rows of values for a kernel */
-    uint32_t *rows;
+    uint32_t *rows;      /* [keys]: lanes that see, and later keep, it */
+    fv_columns c;        /* the tile in the lanes, where the normaliser has that form */
     float lse[FVK_MAX_LANES], top[FVK_MAX_LANES];
     void *pattern;
 } pruned;
@@ -58,6 +59,7 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
 {
     fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes > ROWS ? (size_t)w->kernel.lanes : ROWS, keys = (size_t)lengths->shape.lk;
+    const int columns = w->normaliser->columns && !w->has_bias;
     size_t d = (size_t)w->problem.d + 16, dv = (size_t)w->problem.dv, block = (size_t)w->block;
     x->key = fv_scratch_take(&at, keys * sizeof *x->key);
     x->see = fv_scratch_take(&at, w->has_bias ? keys * sizeof *x->see : 0);
@@ -75,7 +77,9 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     x->pack = fv_scratch_take(&at, 2 * block * width * sizeof(float)); /* a block by key, and by row */
     x->wide = fv_scratch_take(&at, block * (d > dv ? d : dv) * sizeof(float));
     x->near = fv_scratch_take(&at, (size_t)near_keys(w) * sizeof *x->near);
-    x->rows = fv_scratch_take(&at, block * sizeof *x->rows);
+    x->rows = fv_scratch_take(&at, (keys > block ? keys : block) * sizeof *x->rows);
+    x->c.y = fv_scratch_take(&at, columns ? FV_COLUMNS_ROOM * width * sizeof *x->c.y : 0);
+    x->c.at = fv_scratch_take(&at, columns ? FV_COLUMNS_ROOM * width * sizeof *x->c.at : 0);
     x->pattern = fv_scratch_take(&at, fv_pattern_tile_scratch(pass->pattern, pass->part, (unsigned)width));
     return at.used;
 }
@@ -431,6 +435,178 @@ static uint64_t weigh(pruned *x)
     return (uint64_t)kept;
 }
 
+/* ------------------------------------------------------------------ all rows of a tile at once, in the lanes */
+
+static uint32_t lanes_of(const pruned *x)
+{
+    return (uint32_t)((1ull << x->n) - 1);
+}
+
+/* Lanes that see keys at..at+n-1, from the spans that *span and *off count along; returns 1 when all do. */
+static int see(pruned *x, int64_t at, int n, size_t *span, int64_t *off)
+{
+    const uint32_t every = lanes_of(x);
+    int all = 1;
+    for (int j = 0; j < n;) {
+        const fv_span *s = &x->span[*span];
+        const int64_t left = s->hi - s->lo - *off;
+        const int m = left < n - j ? (int)left : n - j;
+        all &= ((uint32_t)s->lanes & every) == every;
+        for (int k = 0; k < m; k++)
+            x->rows[at + j + k] = (uint32_t)s->lanes;
+        j += m;
+        *off += m;
+        if (m == left) {
+            ++*span;
+            *off = 0;
+        }
+    }
+    return all;
+}
+
+/* Scores of the tile in the lanes, and which of them can be normalised there: those without NaN, infinity or hidden keys that only
+   a score of -infinity hides. */
+static void find_columns(pruned *x)
+{
+    const fv_work *w = x->work;
+    const int d = (int)w->problem.d, lanes = w->kernel.lanes, edits = w->softcap > 0 || w->alibi;
+    float raw[FVK_MAX_LANES] = {0}, hidden[FVK_MAX_LANES], count[FVK_MAX_LANES], finite[FVK_MAX_LANES] = {0};
+    fv_columns *c = &x->c;
+    int64_t off = 0;
+    size_t span = 0;
+    for (int i = 0; i < FVK_MAX_LANES; i++) {
+        c->top[i] = hidden[i] = FVK_HIDDEN;
+        c->seen[i] = 0;
+        c->sink[i] = w->sink && i < x->n ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY;
+    }
+    for (int64_t at = 0; at < x->keys; at += w->block) {
+        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block, all = see(x, at, n, &span, &off);
+        const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
+        float *s = c->s + at * lanes;
+        w->kernel.qk(x->qt, d, widen(x, x->k + at, n, d), n, all || edits ? NULL : x->rows + at, s, edits ? raw : c->top, NULL,
+                     next, 0, d);
+        if (edits) {
+            edit_scores(x, at, n, s);
+            w->kernel.hide(s, n, all ? NULL : x->rows + at, c->top);
+        }
+        w->kernel.column.sums(s, NULL, n, 1, hidden, NULL, count);
+        for (int i = 0; i < lanes; i++)
+            finite[i] += count[i];
+    }
+    for (size_t k = 0; k < x->spans; k++)
+        for (int i = 0; i < x->n; i++)
+            c->seen[i] += x->span[k].lanes >> i & 1 ? (float)(x->span[k].hi - x->span[k].lo) : 0;
+    c->live = 0;
+    for (int i = 0; i < x->n; i++)
+        if (c->seen[i] > 0 && finite[i] == c->seen[i] && c->top[i] < INFINITY)
+            c->live |= 1u << i;
+}
+
+/* Lane i by the row form. */
+static void normalise_lane(pruned *x, int i)
+{
+    const fv_work *w = x->work;
+    fv_columns *c = &x->c;
+    const int64_t lanes = w->kernel.lanes;
+    fv_scores r = {.s = x->row, .arg = w->arg, .sink = c->sink[i], .kernel = &w->kernel.row, .scratch = x->normalise,
+                   .p = x->p, .at = x->list, .max = -INFINITY, .lse = -INFINITY};
+    int64_t lo, hi = 0, n = 0, m = 0, next = 0;
+    size_t span = 0;
+    while (stretch(x, i, &span, &lo, &hi))
+        for (int64_t j = lo; j < hi; j++)
+            x->row[n++] = c->s[j * lanes + i];
+    r.n = n;
+    if (n)
+        m = fv_normalise(w->normaliser, &r);
+    for (int64_t j = 0; j < x->keys; j++) {
+        c->e[j * lanes + i] = 0;
+        x->rows[j] &= ~(1u << i);
+    }
+    for (span = 0, hi = 0, n = 0; next < m && stretch(x, i, &span, &lo, &hi);)
+        for (int64_t j = lo; j < hi; j++, n++)
+            if (next < m && (m == r.n || x->list[next] == n)) {
+                c->e[j * lanes + i] = x->p[next++];
+                x->rows[j] |= 1u << i;
+            }
+    c->kept[i] = m;
+    c->factor[i] = 1;
+    c->top[i] = r.max;
+    c->lse[i] = r.lse;
+}
+
+/* Values by the lane tile. A weight of 0 adds nothing to a finite sum, unless the value is NaN or infinite, and then the sum is as
+   well: so masks are for the tiles whose sums are not finite without. */
+static void add_columns(pruned *x, int masks)
+{
+    const fv_work *w = x->work;
+    const int dv = (int)w->problem.dv;
+    float ones[FVK_MAX_LANES];
+    for (int i = 0; i < FVK_MAX_LANES; i++)
+        ones[i] = 1;
+    for (int64_t at = 0; at < x->keys; at += w->block) {
+        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
+        w->kernel.pv(x->c.e + at * w->kernel.lanes, n, widen(x, x->v + at, n, dv), dv, masks ? x->rows + at : NULL,
+                     at ? ones : NULL, x->ot);
+    }
+}
+
+/* Either way a row's values are added in the order of its keys, one fma each, and the factor comes last. */
+static uint64_t weigh_columns(pruned *x)
+{
+    const fv_work *w = x->work;
+    const int64_t dv = w->problem.dv, lanes = w->kernel.lanes;
+    float *o[FVK_MAX_LANES], least, most;
+    int64_t kept = 0;
+    for (int i = 0; i < x->n; i++) {
+        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
+        kept += x->c.kept[i];
+    }
+    if (kept && 3 * kept >= x->keys * lanes) {
+        add_columns(x, 0);
+        if (!w->kernel.row.range(x->ot, dv * lanes, &least, &most))
+            add_columns(x, 1);
+        w->kernel.store(x->ot, (int)dv, x->c.factor, o, x->n);
+        return (uint64_t)kept;
+    }
+    for (int i = 0; i < x->n; i++)
+        memset(o[i], 0, (size_t)dv * sizeof(float));
+    for (int64_t at = 0; kept && at < x->keys; at += w->block) {
+        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
+        w->kernel.column.add(x->c.e + at * lanes, n, x->rows + at, lanes_of(x), widen(x, x->v + at, n, dv), (int)dv, o);
+    }
+    for (int i = 0; i < x->n; i++)
+        w->kernel.row.scale(o[i], dv, (double)x->c.factor[i], o[i]);
+    return (uint64_t)kept;
+}
+
+static uint64_t columns(pruned *x)
+{
+    fv_columns *c = &x->c;
+    c->kernel = &x->work->kernel.column;
+    c->arg = x->work->arg;
+    c->s = x->s;
+    c->e = (float *)x->at;
+    c->n = x->keys;
+    c->lanes = x->work->kernel.lanes;
+    c->rows = x->rows;
+    find_columns(x);
+    for (int i = 0; i < FVK_MAX_LANES; i++) {
+        c->kept[i] = 0;
+        c->factor[i] = 0;
+        c->lse[i] = -INFINITY;
+    }
+    if (c->live)
+        x->work->normaliser->columns(c);
+    for (int i = 0; i < x->n; i++) {
+        if (!(c->live >> i & 1))
+            normalise_lane(x, i);
+        x->kept[i] = c->kept[i];
+        x->top[i] = c->top[i];
+        x->lse[i] = c->lse[i];
+    }
+    return weigh_columns(x);
+}
+
 static void write_rows(pruned *x)
 {
     const fv_work *w = x->work;
@@ -444,6 +620,11 @@ static void write_rows(pruned *x)
             a->row_max[row] = x->top[i];
         if (!mask)
             continue;
+        if (x->c.kernel) {
+            for (int64_t j = 0; j < x->keys; j++)
+                mask[x->key[j]] |= (uint8_t)(x->rows[j] >> i & 1);
+            continue;
+        }
         if (x->spread >> i & 1) {
             for (int64_t j = 0; j < x->keys; j++)
                 mask[x->key[j]] |= !(x->s[i * x->lds + j] < 0);
@@ -493,10 +674,15 @@ void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int
     find_keys(&x);
     x.lds = (x.keys + 15) & ~(int64_t)15;
     take_queries(&x);
-    find_scores(&x);
-    for (int i = 0; i < x.n; i++)
-        normalise(&x, i);
-    kept = weigh(&x);
+    x.c.kernel = NULL;
+    if (!x.thin && x.keys && work->normaliser->columns && !work->has_bias && x.keys < FV_COLUMNS_MOST)
+        kept = columns(&x);
+    else {
+        find_scores(&x);
+        for (int i = 0; i < x.n; i++)
+            normalise(&x, i);
+        kept = weigh(&x);
+    }
     write_rows(&x);
     if (tensors->arguments->kept)
         __atomic_fetch_add(&tensors->kept, kept, __ATOMIC_RELAXED);

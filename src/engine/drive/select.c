@@ -62,6 +62,16 @@ static float at_order(int32_t order)
     return x;
 }
 
+float fv_float_after(float x)
+{
+    return at_order(order_of(x) + 1);
+}
+
+float fv_float_middle(float lo, float hi)
+{
+    return at_order((int32_t)(order_of(lo) + ((int64_t)order_of(hi) - order_of(lo)) / 2));
+}
+
 /* A float t with lo <= t < hi. Halving the distance is quick where scores are dense, halving the number of floats between
    needs 32 steps at most. */
 static float middle(float lo, float hi, int step)
@@ -69,7 +79,7 @@ static float middle(float lo, float hi, int step)
     float t = 0.5f * lo + 0.5f * hi;
     if (step < HALVINGS && t >= lo && t < hi)
         return t;
-    return at_order((int32_t)(order_of(lo) + ((int64_t)order_of(hi) - order_of(lo)) / 2));
+    return fv_float_middle(lo, hi);
 }
 
 /* Descending; e, of the same length or NULL, goes along. */

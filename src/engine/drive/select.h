@@ -39,6 +39,19 @@ fv_select_scratch fv_select_parts(const fv_scores *row);
    short to profit. The places depend on n only. */
 int64_t fv_select_sample(const float *x, int64_t n, float *y);
 
+/* The next larger float of another value, and one between lo and the float behind it, hi. */
+float fv_float_after(float x);
+float fv_float_middle(float lo, float hi);
+/* Least float that is not below x, and the largest that is not above. */
+float fv_float_above(double x);
+float fv_float_below(double x);
+
+/* Sparse maps, see normalise.c: one step towards the tau of a row whose count, sum and squares above tau are given. least and
+   last: -1 at the start. Returns 1 when tau was the solution. */
+int fv_simplex_step(const double sum[3], int square, double *tau, double *least, double *last);
+/* Smallest float with a weight, to the last bit as the kernels decide. */
+float fv_simplex_edge(const fvk_ramp *ramp);
+
 /* places[i] = of[places[i]], i < m */
 void fv_select_compose(int32_t *places, int64_t m, const int32_t *of);
 #endif

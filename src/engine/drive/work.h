@@ -40,6 +40,7 @@ typedef struct fv_kernels {
     fvk_row_softmax_fn *row_softmax;
     fvk_row_edit_fn *row_edit;
     fv_row_kernels row;
+    fv_column_kernels column;
     int lanes; /* width of a lane tile */
     int vector; /* lanes of one vector */
     int mr;

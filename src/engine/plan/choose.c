@@ -120,6 +120,11 @@ int fv_plan_choose(fovea_plan *plan)
     k->row.veil = (fvk_veil_fn *)find(&all, FVK_VEIL, FVK_F32);
     k->row.moments = (fvk_moments_fn *)find(&all, FVK_MOMENTS, FVK_F32);
     k->row.ramp = (fvk_ramp_fn *)find(&all, FVK_RAMP, FVK_F32);
+    k->column.weigh = (fvk_column_weigh_fn *)find(&all, FVK_COLUMN_WEIGH, FVK_F32);
+    k->column.moments = (fvk_column_moments_fn *)find(&all, FVK_COLUMN_MOMENTS, FVK_F32);
+    k->column.sums = (fvk_column_sums_fn *)find(&all, FVK_COLUMN_SUMS, FVK_F32);
+    k->column.collect = (fvk_column_collect_fn *)find(&all, FVK_COLUMN_COLLECT, FVK_F32);
+    k->column.add = (fvk_column_add_fn *)find(&all, FVK_COLUMN_ADD, FVK_F32);
     pair = all.row[FVK_QK_PAIR][type];
     plan->pair_here = pair != NULL;
     if (pair && bf16 == FV_BF16_AUTO) {

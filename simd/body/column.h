@@ -1,0 +1,241 @@
+/* Columns of a tile: whole rows of scores that stand in the lanes, s[j][LANES], for the normalisers. Passes over all n keys of a
+   tile, every lane with bounds of its own, so that 8 to 32 rows are searched at once and none is moved. Contracts: kernel.h.
+   Registers: per vector of the tile a bound, a count or sums (twice where there are 32 registers, for the latency of an addition is
+   four cycles). Bound: the reading of the tile, from L2 where it has more than some hundred keys. */
+enum { COLUMN_CHAINS = V_REGS >= 32 ? 2 : 1, COLUMN_GROUP = 16 };
+
+FV_INLINE void column_put(double *to, const vd part[V_PARTS])
+{
+    for (int i = 0; i < V_PARTS; i++)
+        memcpy(to + i * (VL / V_PARTS), &part[i], sizeof part[i]);
+}
+
+FV_INLINE vd column_get(const double *from)
+{
+    vd x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+/* Rows j, j + step, ... below stop: counts and a float's worth of sums. */
+FV_INLINE void column_above(const float *x, const float *w, int64_t j, int64_t stop, int64_t step, const vf *limit, vf *many, vf *part)
+{
+    const vf one = v_set1(1.0f);
+    for (; j < stop; j += step)
+        FV_UNROLL
+        for (int v = 0; v < V_TILE; v++) {
+            vm above = v_lt(limit[v], v_load(x + (size_t)j * LANES + v * VL));
+            many[v] = v_fma_mask(above, one, one, many[v]);
+            if (w)
+                part[v] = v_fma_mask(above, one, v_load(w + (size_t)j * LANES + v * VL), part[v]);
+        }
+}
+
+FV_INLINE void column_count(const float *x, int64_t n, int64_t step, const float *t, float *count)
+{
+    vf limit[V_TILE], many[V_TILE], odd[V_TILE], none[V_TILE];
+    int64_t j = 0;
+    for (int v = 0; v < V_TILE; v++) {
+        limit[v] = v_load(t + v * VL);
+        many[v] = odd[v] = none[v] = v_zero();
+    }
+    for (; COLUMN_CHAINS > 1 && j + step < n; j += 2 * step) {
+        column_above(x, NULL, j, j + 1, 1, limit, many, none);
+        column_above(x, NULL, j + step, j + step + 1, 1, limit, odd, none);
+    }
+    column_above(x, NULL, j, n, step, limit, many, none);
+    for (int v = 0; v < V_TILE; v++)
+        v_store(count + v * VL, v_add(many[v], odd[v]));
+}
+
+void FVK(column_sums_f32)(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count)
+{
+    vf limit[V_TILE], many[V_TILE];
+    vd all[V_TILE][V_PARTS];
+    if (!w) {
+        column_count(x, n, step, t, count);
+        return;
+    }
+    for (int v = 0; v < V_TILE; v++) {
+        limit[v] = v_load(t + v * VL);
+        many[v] = v_zero();
+        for (int i = 0; i < V_PARTS; i++)
+            all[v][i] = v_dset1(0);
+    }
+    for (int64_t j = 0; j < n;) {
+        const int64_t stop = n - j > COLUMN_GROUP * step ? j + COLUMN_GROUP * step : n;
+        vf part[V_TILE];
+        for (int v = 0; v < V_TILE; v++)
+            part[v] = v_zero();
+        column_above(x, w, j, stop, step, limit, many, part);
+        for (int v = 0; v < V_TILE; v++)
+            for (int i = 0; i < V_PARTS; i++)
+                all[v][i] = all[v][i] + v_part(part[v], i);
+        j += COLUMN_GROUP * step;
+    }
+    for (int v = 0; v < V_TILE; v++) {
+        v_store(count + v * VL, many[v]);
+        column_put(sum + v * VL, all[v]);
+    }
+}
+
+/* One vector of weights: kept is !(x < cut). */
+FV_INLINE vf column_weight(const fvk_columns *a, size_t at, int lane, vf x, const int kind)
+{
+    vd r[V_PARTS];
+    if (kind == FVK_WEIGH_GIVEN)
+        return v_load(a->w + at);
+    if (kind == FVK_WEIGH_EXP)
+        return row_exp(x, v_load(a->shift + lane));
+    FV_UNROLL
+    for (int i = 0; i < V_PARTS; i++) {
+        const int k = lane + i * (VL / V_PARTS);
+        r[i] = v_dfma(v_part(x, i) - column_get(a->origin + k), v_dset1(a->slope), v_dset1(0) - column_get(a->tau + k));
+        r[i] = v_dmax(v_dset1(0), r[i]);
+        if (kind == FVK_WEIGH_SQUARE)
+            r[i] = r[i] * r[i];
+    }
+    return v_join(r);
+}
+
+FV_INLINE void column_weights(const fvk_columns *a, const int kind)
+{
+    const vf one = v_set1(1.0f);
+    vf cut[V_TILE], less[V_TILE];
+    vd all[V_TILE][V_PARTS];
+    for (int v = 0; v < V_TILE; v++) {
+        cut[v] = v_load(a->cut + v * VL);
+        less[v] = v_zero();
+        for (int i = 0; i < V_PARTS; i++)
+            all[v][i] = v_dset1(0);
+    }
+    for (int64_t j = 0; j < a->n; j++) {
+        uint32_t out = 0;
+        FV_UNROLL
+        for (int v = 0; v < V_TILE; v++) {
+            const size_t at = (size_t)j * LANES + v * VL;
+            vf x = v_load(a->x + at), y;
+            vm under = v_lt(x, cut[v]);
+            uint32_t bits = v_bits(under);
+            out |= bits << (v * VL);
+            less[v] = v_fma_mask(under, one, one, less[v]);
+            if (kind != FVK_WEIGH_GIVEN && bits == FV_VECTOR_BITS) {
+                v_store(a->y + at, v_zero());
+                continue;
+            }
+            y = v_select(under, v_zero(), column_weight(a, at, v * VL, x, kind));
+            v_store(a->y + at, y);
+            if (kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP)
+                FV_UNROLL
+                for (int i = 0; i < V_PARTS; i++)
+                    all[v][i] = all[v][i] + v_part(y, i);
+        }
+        a->rows[j] = ~out;
+    }
+    for (int v = 0; v < V_TILE; v++) {
+        v_store(a->count + v * VL, v_sub(v_set1((float)a->n), less[v]));
+        column_put(a->sum + v * VL, all[v]);
+    }
+}
+
+void FVK(column_weigh_f32)(const fvk_columns *a)
+{
+    const fvk_columns here = *a;
+    if (a->kind == FVK_WEIGH_GIVEN)
+        column_weights(&here, FVK_WEIGH_GIVEN);
+    else if (a->kind == FVK_WEIGH_EXP)
+        column_weights(&here, FVK_WEIGH_EXP);
+    else if (a->kind == FVK_WEIGH_RAMP)
+        column_weights(&here, FVK_WEIGH_RAMP);
+    else
+        column_weights(&here, FVK_WEIGH_SQUARE);
+}
+
+/* One vector of lanes at a time: three sums in double and their constants fill the registers. */
+FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3], const int square)
+{
+    vd all[3][V_PARTS], origin[V_PARTS], tau[V_PARTS];
+    const vd slope = v_dset1(a->slope);
+    for (int i = 0; i < V_PARTS; i++) {
+        all[0][i] = all[1][i] = all[2][i] = v_dset1(0);
+        origin[i] = column_get(a->origin + lane + i * (VL / V_PARTS));
+        tau[i] = v_dset1(0) - column_get(a->tau + lane + i * (VL / V_PARTS));
+    }
+    for (int64_t j = 0; j < a->n; j += a->step)
+        FV_UNROLL
+        for (int i = 0; i < V_PARTS; i++) {
+            vd r = v_dload(a->x + (size_t)j * LANES + lane + i * (VL / V_PARTS)) - origin[i];
+            r = v_dmax(v_dset1(0), v_dfma(r, slope, tau[i]));
+            all[0][i] = v_dcount(all[0][i], r);
+            all[1][i] = all[1][i] + r;
+            if (square)
+                all[2][i] = v_dfma(r, r, all[2][i]);
+        }
+    for (int k = 0; k < 3; k++)
+        column_put(sum[k] + lane, all[k]);
+}
+
+void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
+{
+    const fvk_columns here = *a;
+    for (int lane = 0; lane < LANES; lane += VL)
+        if (a->kind == FVK_WEIGH_SQUARE)
+            column_moment(&here, lane, sum, 1);
+        else
+            column_moment(&here, lane, sum, 0);
+}
+
+void FVK(column_collect_f32)(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
+                             int32_t *count)
+{
+    vf low[V_TILE], high[V_TILE];
+    for (int v = 0; v < V_TILE; v++) {
+        low[v] = v_load(lo + v * VL);
+        high[v] = v_load(hi + v * VL);
+    }
+    memset(count, 0, LANES * sizeof *count);
+    for (int64_t j = 0; j < n; j++) {
+        uint32_t bits = 0;
+        FV_UNROLL
+        for (int v = 0; v < V_TILE; v++) {
+            vf z = v_load(x + (size_t)j * LANES + v * VL);
+            bits |= (v_bits(v_lt(low[v], z)) & ~v_bits(v_lt(high[v], z))) << (v * VL);
+        }
+        for (; bits; bits &= bits - 1) {
+            const int lane = __builtin_ctz(bits), c = count[lane]++;
+            if (c < room) {
+                y[(size_t)c * LANES + lane] = x[(size_t)j * LANES + lane];
+                at[(size_t)c * LANES + lane] = (int32_t)j;
+            }
+        }
+    }
+}
+
+/* o += p v, for one lane. */
+FV_INLINE void column_axpy(float p, const float *v, int dv, float *o)
+{
+    const vf w = v_set1(p);
+    int c = 0;
+    for (; c + 4 * VL <= dv; c += 4 * VL) {
+        vf y[4];
+        FV_UNROLL
+        for (int i = 0; i < 4; i++)
+            y[i] = v_fma(w, v_load(v + c + i * VL), v_load(o + c + i * VL));
+        FV_UNROLL
+        for (int i = 0; i < 4; i++)
+            v_store(o + c + i * VL, y[i]);
+    }
+    for (; c + VL <= dv; c += VL)
+        v_store(o + c, v_fma(w, v_load(v + c), v_load(o + c)));
+    if (c < dv)
+        v_store_n(o + c, v_fma(w, v_load_n(v + c, dv - c), v_load_n(o + c, dv - c)), dv - c);
+}
+
+void FVK(column_add_f32)(const float *p, int nk, const uint32_t *rows, uint32_t lanes, const void *const *v, int dv, float *const *o)
+{
+    for (int j = 0; j < nk; j++)
+        for (uint32_t bits = rows[j] & lanes; bits; bits &= bits - 1) {
+            const int lane = __builtin_ctz(bits);
+            column_axpy(p[(size_t)j * LANES + lane], v[j], dv, o[lane]);
+        }
+}

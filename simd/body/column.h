@@ -2,7 +2,8 @@
    tile, every lane with bounds of its own, so that 8 to 32 rows are searched at once and none is moved. Contracts: kernel.h.
    Registers: per vector of the tile a bound, a count or sums (twice where there are 32 registers, for the latency of an addition is
    four cycles). Bound: the reading of the tile, from L2 where it has more than some hundred keys. */
-enum { COLUMN_CHAINS = V_REGS >= 32 ? 2 : 1, COLUMN_GROUP = 16 };
+enum { COLUMN_CHAINS = V_REGS >= 32 ? 2 : 1, COLUMN_GROUP = 16,
+       COLUMN_KEYS = 64, COLUMN_LIST = 32 * COLUMN_KEYS + 4 }; /* keys whose places are listed at a time */
 
 FV_INLINE void column_put(double *to, const vd part[V_PARTS])
 {
@@ -127,8 +128,8 @@ FV_INLINE void column_weights(const fvk_columns *a, const int kind)
             v_store(a->y + at, y);
             if (kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP)
                 FV_UNROLL
-                for (int i = 0; i < V_PARTS; i++)
-                    all[v][i] = all[v][i] + v_part(y, i);
+                for (int i = 0; i < V_PARTS; i++) /* loaded and widened in one instruction */
+                    all[v][i] = all[v][i] + v_dload(a->y + at + i * (VL / V_PARTS));
         }
         a->rows[j] = ~out;
     }
@@ -185,27 +186,58 @@ void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
             column_moment(&here, lane, sum, 0);
 }
 
+/* Lanes of a row of numbers above low and not above high. */
+FV_INLINE uint32_t column_within(const float *x, const vf *low, const vf *high)
+{
+    uint32_t bits = 0;
+    FV_UNROLL
+    for (int v = 0; v < V_TILE; v++) {
+        vf z = v_load(x + v * VL);
+        bits |= (v_bits(v_lt(low[v], z)) & ~v_bits(v_lt(high[v], z))) << (v * VL);
+    }
+    return bits;
+}
+
+/* The bits of two rows of lanes as a list of places, row 32 + lane; four at a time, without a branch on how many there are, which
+   cannot be foreseen. list: room for three more. */
+FV_INLINE int column_list(uint64_t bits, int first, uint16_t *list, int m)
+{
+    do {
+        FV_UNROLL
+        for (int i = 0; i < 4; i++) {
+            list[m] = (uint16_t)(first + __builtin_ctzll(bits | (uint64_t)1 << 63));
+            m += bits != 0;
+            bits &= bits - 1;
+        }
+    } while (bits);
+    return m;
+}
+
 void FVK(column_collect_f32)(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
                              int32_t *count)
 {
     vf low[V_TILE], high[V_TILE];
+    uint16_t list[COLUMN_LIST];
     for (int v = 0; v < V_TILE; v++) {
         low[v] = v_load(lo + v * VL);
         high[v] = v_load(hi + v * VL);
     }
     memset(count, 0, LANES * sizeof *count);
-    for (int64_t j = 0; j < n; j++) {
-        uint32_t bits = 0;
-        FV_UNROLL
-        for (int v = 0; v < V_TILE; v++) {
-            vf z = v_load(x + (size_t)j * LANES + v * VL);
-            bits |= (v_bits(v_lt(low[v], z)) & ~v_bits(v_lt(high[v], z))) << (v * VL);
+    for (int64_t j = 0; j < n; j += COLUMN_KEYS) {
+        const float *from = x + (size_t)j * LANES;
+        const int keys = n - j < COLUMN_KEYS ? (int)(n - j) : COLUMN_KEYS;
+        int m = 0;
+        for (int k = 0; k < keys; k += 2) {
+            uint64_t bits = column_within(from + (size_t)k * LANES, low, high);
+            if (k + 1 < keys)
+                bits |= (uint64_t)column_within(from + (size_t)(k + 1) * LANES, low, high) << 32;
+            m = column_list(bits, 32 * k, list, m);
         }
-        for (; bits; bits &= bits - 1) {
-            const int lane = __builtin_ctz(bits), c = count[lane]++;
+        for (int i = 0; i < m; i++) {
+            const int lane = list[i] & 31, key = list[i] >> 5, c = count[lane]++;
             if (c < room) {
-                y[(size_t)c * LANES + lane] = x[(size_t)j * LANES + lane];
-                at[(size_t)c * LANES + lane] = (int32_t)j;
+                y[(size_t)c * LANES + lane] = from[(size_t)key * LANES + lane];
+                at[(size_t)c * LANES + lane] = (int32_t)(j + key);
             }
         }
     }
@@ -233,9 +265,19 @@ FV_INLINE void column_axpy(float p, const float *v, int dv, float *o)
 
 void FVK(column_add_f32)(const float *p, int nk, const uint32_t *rows, uint32_t lanes, const void *const *v, int dv, float *const *o)
 {
-    for (int j = 0; j < nk; j++)
-        for (uint32_t bits = rows[j] & lanes; bits; bits &= bits - 1) {
-            const int lane = __builtin_ctz(bits);
-            column_axpy(p[(size_t)j * LANES + lane], v[j], dv, o[lane]);
+    uint16_t list[COLUMN_LIST];
+    for (int j = 0; j < nk; j += COLUMN_KEYS) {
+        const int keys = nk - j < COLUMN_KEYS ? nk - j : COLUMN_KEYS;
+        int m = 0;
+        for (int k = 0; k < keys; k += 2) {
+            uint64_t bits = rows[j + k] & lanes;
+            if (k + 1 < keys)
+                bits |= (uint64_t)(rows[j + k + 1] & lanes) << 32;
+            m = column_list(bits, 32 * k, list, m);
         }
+        for (int i = 0; i < m; i++) {
+            const int lane = list[i] & 31, key = j + (list[i] >> 5);
+            column_axpy(p[(size_t)key * LANES + lane], v[key], dv, o[lane]);
+        }
+    }
 }

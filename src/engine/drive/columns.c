@@ -9,19 +9,25 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
-enum { LANES = FVK_MAX_LANES, STEP = 16, SAMPLED = 1024, PASSES = 24, LOOKS = 11, STEPS = 100, NARROW = 48 };
+enum { LANES = FVK_MAX_LANES, STEP = 16, SAMPLED = 1024, PASSES = 60, LOOKS = 9, STEPS = 100, NARROW = 48, SPARE = 1,
+       FEW = 80 /* most numbers that a bound of the sample's leaves room for */ };
+
+/* LO: there is at least the target above; HI: there is less; NONE: where a lane that did not move writes, for a branch on what random
+   numbers decide costs more than a pass. */
+enum { LO, HI, NONE, BOUNDS };
 
 typedef struct search {
     fv_columns *c;
-    const float *x;             /* the numbers */
-    int weighs;                 /* 1: they are added up, and not below 0; 0: they are counted */
-    double target[LANES];       /* the cut is the largest bound above which there is at least this */
-    float lo[LANES], hi[LANES]; /* there is at least the target above lo, less above hi */
-    double sum_lo[LANES], sum_hi[LANES];  /* sum, or number, above lo and above hi */
-    float many_lo[LANES], many_hi[LANES]; /* number */
-    float floor[LANES];         /* what is summed: where to look first while lo is below; else how far below hi to look */
-    uint32_t open;              /* lanes whose bounds are not final */
+    const float *x;        /* the numbers */
+    int weighs;            /* 1: they are added up, and not below 0; 0: they are counted */
+    double target[LANES];  /* the cut is the largest bound above which there is at least this */
+    float bound[BOUNDS][LANES];
+    double sum[BOUNDS][LANES]; /* above the bound: the sum, or the number where they are counted */
+    float many[BOUNDS][LANES]; /* and the number */
+    float floor[LANES];    /* what is summed: where to look first while LO is below; else how far below HI to look */
+    uint32_t open;         /* lanes whose bounds are not final */
 } search;
 
 static int has(uint32_t lanes, int i)
@@ -32,7 +38,7 @@ static int has(uint32_t lanes, int i)
 /* A float between the bounds, or lo when there is none. */
 static float between(search *q, int i)
 {
-    const float hi = q->hi[i], lo = q->weighs && q->lo[i] < q->floor[i] && q->floor[i] < hi ? q->floor[i] : q->lo[i];
+    const float hi = q->bound[HI][i], lo = q->weighs && q->bound[LO][i] < q->floor[i] && q->floor[i] < hi ? q->floor[i] : q->bound[LO][i];
     float t;
     if (lo == -INFINITY) {
         t = hi - q->floor[i];
@@ -40,9 +46,9 @@ static float between(search *q, int i)
         t = t > -FLT_MAX ? t : -FLT_MAX;
     } else
         t = q->weighs && lo > 0 && hi > 2 * lo ? sqrtf(lo) * sqrtf(hi) : 0.5f * lo + 0.5f * hi;
-    if (t > q->lo[i] && t < hi)
+    if (t > q->bound[LO][i] && t < hi)
         return t;
-    return fv_float_after(q->lo[i]) < hi ? fv_float_middle(q->lo[i], hi) : q->lo[i];
+    return fv_float_after(q->bound[LO][i]) < hi ? fv_float_middle(q->bound[LO][i], hi) : q->bound[LO][i];
 }
 
 /* Bounds of the open lanes after a pass at t over n numbers; base: as many and as much more lies above hi. */
@@ -54,38 +60,40 @@ static void narrow(search *q, const float *x, int64_t n, int64_t step, const flo
     for (int i = 0; i < q->c->lanes; i++) {
         const float all = count[i] + (many ? many[i] : 0);
         const double value = (q->weighs ? sum[i] : (double)count[i]) + (base ? base[i] : 0);
-        if (!has(q->open, i) || !(t[i] > q->lo[i] && t[i] < q->hi[i]))
-            continue;
-        if (value < q->target[i]) {
-            q->hi[i] = t[i];
-            q->sum_hi[i] = value;
-            q->many_hi[i] = all;
-        } else {
-            q->lo[i] = t[i];
-            q->sum_lo[i] = value;
-            q->many_lo[i] = all;
-        }
+        const int moves = has(q->open, i) & (t[i] > q->bound[LO][i]) & (t[i] < q->bound[HI][i]);
+        const int side = (value < q->target[i]) * moves + NONE * !moves; /* LO or HI */
+        q->bound[side][i] = t[i];
+        q->sum[side][i] = value;
+        q->many[side][i] = all;
     }
 }
 
-static void guess(search *q, float *t)
+/* Where the sum is a little beyond the target, seen from the bound that is farther from it, if it is linear between the bounds:
+   then what is left is a seventh. Every third step halves the distance whatever the numbers are. */
+static void guess(search *q, int step, float *t)
 {
-    for (int i = 0; i < q->c->lanes; i++)
-        t[i] = between(q, i);
+    for (int i = 0; i < q->c->lanes; i++) {
+        const double a = q->sum[LO][i] - q->target[i], b = q->target[i] - q->sum[HI][i];
+        const double share = (a > b ? 0.85 * a : a + 0.15 * b) / (a + b);
+        t[i] = q->bound[LO][i] + (float)(share * ((double)q->bound[HI][i] - (double)q->bound[LO][i]));
+        if (step % 3 == 2 || !(q->bound[LO][i] > -INFINITY) || (q->weighs && q->bound[LO][i] < q->floor[i]) || !(t[i] > q->bound[LO][i] && t[i] < q->bound[HI][i]))
+            t[i] = between(q, i);
+    }
 }
 
-/* Where every STEP-th key has the cut of `sampled`. */
-static void look(const search *q, const double *sampled, float *t)
+/* Where every step-th key has the cut of `sampled`, after so many looks; lower: not above it. */
+static void look(const search *q, int64_t step, const double *sampled, int looks, int lower, float *t)
 {
     search p = *q;
     for (int i = 0; i < q->c->lanes; i++)
         p.target[i] = sampled[i];
-    for (int n = 0; n < LOOKS; n++) {
-        guess(&p, t);
-        narrow(&p, q->x, q->c->n, STEP, t, NULL, NULL);
+    for (int n = 0; n < looks; n++) {
+        for (int i = 0; i < q->c->lanes; i++)
+            t[i] = between(&p, i);
+        narrow(&p, q->x, q->c->n, step, t, NULL, NULL);
     }
     for (int i = 0; i < q->c->lanes; i++)
-        t[i] = p.hi[i] < q->hi[i] ? p.hi[i] : between(&p, i);
+        t[i] = lower ? p.bound[LO][i] : p.bound[HI][i] < q->bound[HI][i] ? p.bound[HI][i] : between(&p, i);
 }
 
 /* Two passes: at the sample's bound, and a little to the other side of the cut. */
@@ -93,28 +101,40 @@ static void approach(search *q, double *sampled)
 {
     double sum[LANES] = {0};
     float t[LANES], count[LANES];
-    look(q, sampled, t);
+    look(q, STEP, sampled, LOOKS, 0, t);
     narrow(q, q->x, q->c->n, 1, t, NULL, NULL);
     q->c->kernel->sums(q->x, q->weighs ? q->x : NULL, q->c->n, STEP, t, sum, count);
     for (int i = 0; i < q->c->lanes; i++) {
         const double here = q->weighs ? sum[i] : (double)count[i], one = q->weighs ? (double)t[i] : 1;
-        if (q->hi[i] == t[i])
-            sampled[i] = here + 1.4 * (q->target[i] - q->sum_hi[i]) / STEP + one;
+        if (q->bound[HI][i] == t[i])
+            sampled[i] = here + 1.8 * (q->target[i] - q->sum[HI][i]) / STEP + one;
         else
-            sampled[i] = here - 1.4 * (q->sum_lo[i] - q->target[i]) / STEP - one;
+            sampled[i] = here - 1.8 * (q->sum[LO][i] - q->target[i]) / STEP - one;
     }
-    look(q, sampled, t);
+    look(q, STEP, sampled, LOOKS - 2, 0, t);
     narrow(q, q->x, q->c->n, 1, t, NULL, NULL);
 }
 
-/* The open lanes that have more than `most` numbers between bounds which may still move. */
-static uint32_t wide(const search *q, float most)
+/* The open lanes that have more than `most` numbers between their bounds and have not what they want above LO. */
+static uint32_t many(const search *q, float most)
 {
     uint32_t lanes = 0;
-    for (int i = 0; i < q->c->lanes; i++)
-        if (has(q->open, i) && q->many_lo[i] - q->many_hi[i] > most && !(!q->weighs && q->sum_lo[i] == q->target[i]) &&
-            fv_float_after(q->lo[i]) < q->hi[i])
-            lanes |= 1u << i;
+    for (int i = 0; i < q->c->lanes; i++) {
+        const int done = !q->weighs & (q->sum[LO][i] == q->target[i]);
+        lanes |= (uint32_t)((q->many[LO][i] - q->many[HI][i] > most) & !done) << i;
+    }
+    return lanes & q->open;
+}
+
+/* Those of them whose bounds may still move. */
+static uint32_t wide(const search *q, float most)
+{
+    uint32_t lanes = many(q, most);
+    for (uint32_t rest = lanes; rest; rest &= rest - 1) {
+        const int i = __builtin_ctz(rest);
+        if (!(fv_float_after(q->bound[LO][i]) < q->bound[HI][i]))
+            lanes &= ~(1u << i);
+    }
     return lanes;
 }
 
@@ -129,17 +149,17 @@ static int behind(const fv_columns *c, int lane, int32_t a, int32_t b)
 static void drop(search *q, int i, int count, float *x)
 {
     fv_columns *c = q->c;
-    const double more = q->target[i] - q->sum_hi[i];
-    const int64_t equal = (int64_t)(q->many_lo[i] - q->many_hi[i]);
-    int64_t keep = (int64_t)(q->weighs ? ceil(more / (double)q->hi[i]) : more);
+    const double more = q->target[i] - q->sum[HI][i];
+    const int64_t equal = (int64_t)(q->many[LO][i] - q->many[HI][i]);
+    int64_t keep = (int64_t)(q->weighs ? ceil(more / (double)q->bound[HI][i]) : more);
     keep = keep < 1 ? 1 : keep > equal ? equal : keep;
-    q->many_lo[i] = q->many_hi[i] + (float)keep;
+    q->many[LO][i] = q->many[HI][i] + (float)keep;
     for (int64_t left = equal - keep; left > 0; left--) {
         int worst = -1;
         for (int k = 0; k < count; k++) {
             const float y = c->y[(size_t)k * (size_t)c->lanes + (size_t)i];
             const int32_t *at = c->at + i;
-            if (y > q->lo[i] && y <= q->hi[i] &&
+            if (y > q->bound[LO][i] && y <= q->bound[HI][i] &&
                 (worst < 0 || behind(c, i, at[(size_t)k * (size_t)c->lanes], at[(size_t)worst * (size_t)c->lanes])))
                 worst = k;
         }
@@ -150,52 +170,74 @@ static void drop(search *q, int i, int count, float *x)
     }
 }
 
-/* The end of the search, among the numbers between the bounds, side by side. x: of q, which loses surplus ties. */
-static void settle(search *q, float *x)
+/* Numbers above lo and not above hi side by side, for the lanes asked for, and FVK_HIDDEN behind them. Lanes that have too many
+   leave them. Returns the length of the longest. */
+static int collect(fv_columns *c, const float *x, const float *lo, const float *hi, uint32_t *lanes, int32_t *count)
 {
-    fv_columns *c = q->c;
-    double base[LANES];
-    float t[LANES], many[LANES];
-    int32_t count[LANES];
     int rows = 0;
-    c->kernel->collect(q->x, c->n, q->lo, q->hi, FV_COLUMNS_ROOM, c->y, c->at, count);
-    for (int i = 0; i < c->lanes; i++) {
-        base[i] = q->sum_hi[i];
-        many[i] = q->many_hi[i];
-        if (count[i] > FV_COLUMNS_ROOM) {
-            q->open &= ~(1u << i);
-            c->live &= ~(1u << i);
-        } else if (has(q->open, i) && count[i] > rows)
+    c->kernel->collect(x, c->n, lo, hi, FV_COLUMNS_ROOM, c->y, c->at, count);
+    for (int i = 0; i < c->lanes; i++)
+        if (count[i] > FV_COLUMNS_ROOM)
+            *lanes &= ~(1u << i);
+        else if (has(*lanes, i) && count[i] > rows)
             rows = count[i];
-    }
     for (int i = 0; i < c->lanes; i++)
         for (int k = count[i]; k < rows; k++)
             c->y[(size_t)k * (size_t)c->lanes + (size_t)i] = FVK_HIDDEN;
-    for (int step = 0; step < STEPS && wide(q, 1); step++) {
-        guess(q, t);
-        narrow(q, c->y, rows, 1, t, base, many);
+    return rows;
+}
+
+/* The end of the search, among `rows` numbers between the bounds, side by side. x: of q, which loses surplus ties. */
+static void settle(search *q, int rows, const int32_t *count, float *x)
+{
+    double base[LANES];
+    float t[LANES], above[LANES];
+    for (int i = 0; i < q->c->lanes; i++) {
+        base[i] = q->sum[HI][i];
+        above[i] = q->many[HI][i];
     }
-    c->live &= ~wide(q, 1);
-    for (int i = 0; i < c->lanes; i++)
-        if (has(q->open & c->live, i) && q->many_lo[i] - q->many_hi[i] > 1 && (q->weighs || q->sum_lo[i] != q->target[i]))
+    for (int step = 0; step < STEPS && wide(q, 1); step++) {
+        guess(q, step, t);
+        narrow(q, q->c->y, rows, 1, t, base, above);
+    }
+    q->c->live &= ~wide(q, 1);
+    for (int i = 0; i < q->c->lanes; i++)
+        if (has(many(q, 1) & q->c->live, i))
             drop(q, i, count[i], x);
 }
 
-/* Finds the cut of every open lane: what is kept lies above cut[i], or not below what is stored there. */
-static void find(search *q, double *sampled, float *x, float *cut)
+/* Finds the cut of every open lane: lo. What has none leaves `live`. */
+static void find(search *q, double *sampled, float *x)
 {
     fv_columns *c = q->c;
     float t[LANES];
+    int32_t count[LANES];
+    uint32_t left;
+    int rows;
     if (sampled)
         approach(q, sampled);
-    for (int n = 0; n < PASSES && wide(q, sampled ? FV_COLUMNS_ROOM : NARROW); n++) {
-        guess(q, t);
+    /* of few keys all passes are over all: cheaper than a list */
+    for (int n = 0; n < PASSES && wide(q, !sampled ? 1 : n < SPARE ? NARROW : FV_COLUMNS_ROOM); n++) {
+        guess(q, n, t);
         narrow(q, q->x, c->n, 1, t, NULL, NULL);
     }
-    settle(q, x);
-    for (int i = 0; i < c->lanes; i++) {
-        cut[i] = fv_float_after(q->lo[i]);
-        c->kept[i] = (int64_t)q->many_lo[i];
+    q->open &= many(q, 1);
+    for (int i = 0; i < c->lanes; i++)
+        t[i] = has(q->open, i) ? q->bound[LO][i] : INFINITY;
+    if (!q->open)
+        return;
+    left = q->open;
+    rows = collect(c, q->x, t, q->bound[HI], &q->open, count);
+    c->live &= ~(left & ~q->open);
+    settle(q, rows, count, x);
+}
+
+/* What is kept lies not below the cut. */
+static void cuts(const search *q, float *cut)
+{
+    for (int i = 0; i < q->c->lanes; i++) {
+        cut[i] = fv_float_after(q->bound[LO][i]);
+        q->c->kept[i] = (int64_t)q->many[LO][i];
     }
 }
 
@@ -245,6 +287,79 @@ static void weigh_all(fv_columns *c, double *all)
     keep_count(c, count);
 }
 
+/* Kept numbers of one lane, of `count` side by side, to weights; returns their sum. */
+static double emit(search *q, int i, int count)
+{
+    fv_columns *c = q->c;
+    const size_t lanes = (size_t)c->lanes;
+    float value[FV_COLUMNS_ROOM + 1];
+    int32_t key[FV_COLUMNS_ROOM + 1];
+    double sum;
+    int m = 0;
+    value[0] = 0;
+    for (int k = 0; k < count; k++) {
+        value[m] = c->y[(size_t)k * lanes + (size_t)i];
+        key[m] = c->at[(size_t)k * lanes + (size_t)i];
+        m += value[m] > q->bound[LO][i];
+    }
+    sum = c->row->exps(value, m, c->top[i], -INFINITY, value);
+    for (int k = 0; k < m; k++) {
+        c->e[(size_t)key[k] * lanes + (size_t)i] = value[k];
+        c->rows[key[k]] |= 1u << i;
+        for (size_t b = 0; b < c->value_bytes; b += 64) /* a random place, wanted soon */
+            __builtin_prefetch((const char *)c->value[key[k]] + b, 0, 2);
+    }
+    c->kept[i] = m;
+    return sum;
+}
+
+/* Few of many keys: what lies above a bound of the sample's is likely to hold them, and is collected at once. Lanes where it does
+   not, or is too much, are searched for in the ordinary way; the weights come from a list of the keys kept in any case. */
+static void topk_few(search *q, double k, double *sampled)
+{
+    fv_columns *c = q->c;
+    const double rank = k / (STEP / 2), far = 3 * sqrt(rank) + 3;
+    const uint32_t live = c->live, some = q->open;
+    double sum[LANES] = {0}, rough[LANES];
+    uint32_t good = live;
+    float t[LANES];
+    int32_t count[LANES];
+    int rows;
+    for (int i = 0; i < LANES; i++)
+        rough[i] = rank + far;
+    look(q, STEP / 2, rough, LOOKS + 1, 1, t);
+    for (int i = 0; i < c->lanes; i++)
+        t[i] = has(some, i) ? t[i] : q->bound[LO][i];
+    memset(c->rows, 0, (size_t)c->n * sizeof *c->rows);
+    c->e = c->s; /* a lane's scores are no longer needed when it gets its weights */
+    c->clean = 0;
+    rows = collect(c, c->s, t, c->top, &good, count);
+    for (int i = 0; i < c->lanes; i++)
+        if (has(good, i) && count[i] >= q->target[i]) {
+            q->bound[LO][i] = t[i];
+            q->sum[LO][i] = q->many[LO][i] = (float)count[i];
+        } else
+            good &= ~(1u << i);
+    q->open = good & some;
+    settle(q, rows, count, c->s);
+    for (int i = 0; i < c->lanes; i++)
+        if (has(good & c->live, i))
+            sum[i] = emit(q, i, count[i]);
+    q->open = live & ~good;
+    if (q->open) {
+        good = q->open;
+        find(q, sampled, c->s);
+        good &= c->live;
+        for (int i = 0; i < c->lanes; i++)
+            t[i] = has(good, i) ? q->bound[LO][i] : INFINITY;
+        collect(c, c->s, t, c->top, &good, count);
+        for (int i = 0; i < c->lanes; i++)
+            if (has(good, i))
+                sum[i] = emit(q, i, count[i]);
+    }
+    divide(c, sum);
+}
+
 /* arg[0] k */
 void fv_columns_topk(fv_columns *c)
 {
@@ -254,20 +369,26 @@ void fv_columns_topk(fv_columns *c)
     for (int i = 0; i < LANES; i++) {
         const double seen = i < c->lanes ? (double)c->seen[i] : 0, k = c->arg[0] < seen ? c->arg[0] : seen;
         q.target[i] = k;
-        q.lo[i] = -INFINITY;
-        q.hi[i] = c->top[i];
-        q.sum_lo[i] = seen;
-        q.many_lo[i] = (float)seen;
+        q.bound[LO][i] = -INFINITY;
+        q.bound[HI][i] = c->top[i];
+        q.sum[LO][i] = seen;
+        q.many[LO][i] = (float)seen;
         q.floor[i] = 1;
         sampled[i] = k / STEP;
         if (k >= seen)
             q.open &= ~(1u << i);
     }
-    find(&q, c->n >= SAMPLED ? sampled : NULL, c->s, cut);
+    if (c->n >= SAMPLED && c->arg[0] <= FEW) {
+        topk_few(&q, c->arg[0], sampled);
+        return;
+    }
+    find(&q, c->n >= SAMPLED ? sampled : NULL, c->s);
+    cuts(&q, cut);
     weigh(c, FVK_WEIGH_EXP, c->s, cut, sum, count);
     divide(c, sum);
 }
 
+/* arg[0] p */
 void fv_columns_topp(fv_columns *c)
 {
     search q = {.c = c, .x = c->e, .weighs = 1, .open = c->live};
@@ -280,19 +401,20 @@ void fv_columns_topp(fv_columns *c)
             cut[i] = c->top[i] - 87; /* below that exponentials are 0 */
         weigh(c, FVK_WEIGH_EXP, c->s, cut, all, count);
         for (int i = 0; i < c->lanes; i++)
-            q.many_lo[i] = count[i];
+            q.many[LO][i] = count[i];
         fill(cut, 0);
         if (c->n >= SAMPLED)
             c->kernel->sums(c->e, c->e, c->n, STEP, cut, sampled, count);
         for (int i = 0; i < c->lanes; i++) {
             const double tail = all[i] - c->arg[0] * all[i];
             q.target[i] = c->arg[0] * all[i];
-            q.hi[i] = 1;
-            q.sum_lo[i] = all[i];
+            q.bound[HI][i] = 1;
+            q.sum[LO][i] = all[i];
             q.floor[i] = (float)(tail / (double)c->n);
             sampled[i] -= tail / STEP;
         }
-        find(&q, c->n >= SAMPLED ? sampled : NULL, c->e, cut);
+        find(&q, c->n >= SAMPLED ? sampled : NULL, c->e);
+        cuts(&q, cut);
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, all, count);
     }
     divide(c, all);
@@ -335,18 +457,83 @@ typedef struct slope {
     uint32_t open;
 } slope;
 
-/* One step of Newton's for every open lane, over every step-th key: see normalise.c. */
-static void move(slope *q, int64_t step)
+static void moments(const slope *q, const float *x, int64_t n, int64_t step, double *const sum[3])
 {
-    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
-    const fvk_columns a = {.x = q->c->s, .n = q->c->n, .step = step, .kind = q->square ? FVK_WEIGH_SQUARE : FVK_WEIGH_RAMP,
+    const fvk_columns a = {.x = x, .n = n, .step = step, .kind = q->square ? FVK_WEIGH_SQUARE : FVK_WEIGH_RAMP,
                            .origin = q->origin, .tau = q->tau, .slope = q->square ? 0.5 : 1};
     q->c->kernel->moments(&a, sum);
+}
+
+/* One step of Newton's for every open lane, over every step-th of n keys, whose number is `share` times larger: see normalise.c. */
+static void move(slope *q, const float *x, int64_t n, int64_t step, double share)
+{
+    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
+    moments(q, x, n, step, sum);
     for (int i = 0; i < q->c->lanes; i++) {
-        const double m[3] = {count[i] * (double)step, first[i] * (double)step, second[i] * (double)step};
+        const double m[3] = {count[i] * share, first[i] * share, second[i] * share};
         if (has(q->open, i) && fv_simplex_step(m, q->square, &q->tau[i], &q->least[i], &q->last[i]))
             q->open &= ~(1u << i);
     }
+}
+
+/* Those of some lanes whose solution lies below tau are moved to where it does not. Returns these. */
+static uint32_t lower(slope *q, const float *x, int64_t n, uint32_t lanes)
+{
+    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
+    uint32_t moved = 0;
+    moments(q, x, n, 1, sum);
+    for (int i = 0; i < q->c->lanes; i++) {
+        const double m[3] = {count[i], first[i], second[i]};
+        if (!has(lanes, i) || (q->square ? second[i] : first[i]) >= 1)
+            continue;
+        q->tau[i] = fmax(q->tau[i] + fv_simplex_safe(m, q->square), -1);
+        moved |= 1u << i;
+    }
+    return moved;
+}
+
+/* The numbers that can be in the support of the lanes asked for, side by side. Returns how many rows. */
+static int collect_support(const slope *q, uint32_t *lanes)
+{
+    fv_columns *c = q->c;
+    float lo[LANES];
+    int32_t count[LANES];
+    for (int i = 0; i < LANES; i++) {
+        lo[i] = has(*lanes, i) ? fv_float_below(q->origin[i] + q->tau[i] / (q->square ? 0.5 : 1)) : INFINITY;
+        lo[i] = -fv_float_after(-lo[i]); /* what is equal belongs to it */
+    }
+    return collect(c, c->s, lo, c->top, lanes, count);
+}
+
+/* From the sample's tau. Lanes whose support is likely to be small start from a tau that is not above their solution; where all lanes
+   of a tile are such, the numbers that can be in it are collected and the steps are over these. Leaves open the lanes that are to
+   be solved over all numbers: a step gives the same bits either way. */
+static void solve_few(slope *q)
+{
+    fv_columns *c = q->c;
+    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
+    const int64_t step = c->n < SAMPLED ? 1 : STEP, most = step > 1 ? FV_COLUMNS_ROOM : c->n / 8;
+    uint32_t few = 0, good = 0;
+    int rows;
+    moments(q, c->s, c->n, step, sum);
+    for (int i = 0; i < LANES; i++) {
+        q->least[i] = q->last[i] = -1;
+        if (has(c->live, i) && count[i] * (double)step <= (double)most)
+            few |= 1u << i;
+    }
+    if (few && few == c->live) {
+        good = few;
+        rows = collect_support(q, &good);
+        few &= ~good; /* whose tau is still the sample's */
+        if (step > 1 && lower(q, c->y, rows, good))
+            rows = collect_support(q, &good);
+        q->open = good;
+        for (int n = 0; q->open && n < MOVES; n++)
+            move(q, c->y, rows, 1, 1);
+    }
+    if (few && step > 1) /* without a sample tau is -1, above which lies enough */
+        lower(q, c->s, c->n, few);
+    q->open = c->live & ~good;
 }
 
 static void simplex(fv_columns *c, int square)
@@ -360,13 +547,12 @@ static void simplex(fv_columns *c, int square)
         q.origin[i] = i < c->lanes ? (double)c->top[i] : 0;
         q.tau[i] = q.least[i] = q.last[i] = -1;
     }
-    for (int round = c->n < SAMPLED; round < 2; round++) {
-        q.open = c->live;
-        for (int n = 0; q.open && n < (round ? MOVES : 8); n++)
-            move(&q, round ? 1 : STEP);
-        for (int i = 0; i < LANES; i++)
-            q.least[i] = q.last[i] = -1;
-    }
+    q.open = c->live;
+    for (int n = 0; c->n >= SAMPLED && q.open && n < 8; n++)
+        move(&q, c->s, c->n, STEP, STEP / 1.3);
+    solve_few(&q);
+    for (int n = 0; q.open && n < MOVES; n++)
+        move(&q, c->s, c->n, 1, 1);
     fill(cut, FLT_MAX);
     for (int i = 0; i < c->lanes; i++)
         if (has(c->live, i))

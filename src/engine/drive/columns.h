@@ -2,7 +2,10 @@
 #ifndef FV_DRIVE_COLUMNS_H
 #define FV_DRIVE_COLUMNS_H
 #include "kernel.h"
+#include <stddef.h>
 #include <stdint.h>
+
+typedef struct fv_row_kernels fv_row_kernels; /* normalise.h */
 
 typedef struct fv_column_kernels { /* of the instruction set in use */
     fvk_column_weigh_fn *weigh;
@@ -13,7 +16,7 @@ typedef struct fv_column_kernels { /* of the instruction set in use */
 } fv_column_kernels;
 
 /* FV_COLUMNS_ROOM: numbers per lane among which a cut is searched at the end. MOST: keys, whose count must be exact in a float. */
-enum { FV_COLUMNS_ROOM = 384, FV_COLUMNS_MOST = 1 << 24 };
+enum { FV_COLUMNS_ROOM = 256, FV_COLUMNS_MOST = 1 << 24 };
 
 /* A tile of n keys: scores s[j][lanes], FVK_HIDDEN where a lane does not see the key, in natural units. Wherever lane i of `live`
    stays in it, the answer is: weights e[j][i], 0 for keys not kept, to be multiplied by factor; bit i of rows[j], whether key j is
@@ -21,12 +24,16 @@ enum { FV_COLUMNS_ROOM = 384, FV_COLUMNS_MOST = 1 << 24 };
    account. Lanes do not depend on each other. */
 typedef struct fv_columns {
     const fv_column_kernels *kernel;
+    const fv_row_kernels *row;
     const double *arg;
     float *s, *e;
     int64_t n;
     int lanes;
     uint32_t live; /* each sees at least one key, and all its scores are finite */
     uint32_t *rows;
+    int clean; /* 1, or 0 when the weights of keys not kept are of no account either */
+    const void *const *value; /* [n]: rows of so many bytes, which will be read where they are kept */
+    size_t value_bytes;
     float *y;    /* [FV_COLUMNS_ROOM][lanes] */
     int32_t *at; /* the same */
     float seen[FVK_MAX_LANES]; /* number of keys */

@@ -191,7 +191,7 @@ static int64_t apply_threshold_prob(fv_scores *r)
 
 /* The sum over the row is convex and falls with tau. A step of Newton's therefore lands where it is at least 1, on the safe
    side of the solution, wherever it starts. sum: of the moments kernel, for a sample divided by its share of the row. */
-static double safe_step(const double sum[3], int square)
+double fv_simplex_safe(const double sum[3], int square)
 {
     return square ? (sum[2] - 1) / (2 * sum[1]) : (sum[1] - 1) / sum[0];
 }
@@ -206,7 +206,7 @@ static double exact_step(const double sum[3], int square)
 
 int fv_simplex_step(const double sum[3], int square, double *tau, double *least, double *last)
 {
-    double safe = *tau + safe_step(sum, square), exact = *tau + exact_step(sum, square), move;
+    double safe = *tau + fv_simplex_safe(sum, square), exact = *tau + exact_step(sum, square), move;
     if (sum[0] == *last) /* the same keys as in the step before, which solved for them */
         return 1;
     *least = safe > *least ? safe : *least;
@@ -232,7 +232,7 @@ static int solve(const float *v, int64_t m, int part, int square, double share, 
         left = (int64_t)sum[0];
         for (int i = 0; i < 3; i++)
             sum[i] /= share;
-        safe = ramp->tau + safe_step(sum, square);
+        safe = ramp->tau + fv_simplex_safe(sum, square);
         if (part && step == 0 && safe < ramp->tau && ramp->tau > -1) {
             ramp->tau = safe > -1 ? safe : -1;
             return 0;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct fv_row_kernels { /* of the instruction set in use */
+struct fv_row_kernels { /* of the instruction set in use */
     fvk_exp_fn *exps;
     fvk_count_fn *count;
     fvk_range_fn *range;
@@ -17,7 +17,7 @@ typedef struct fv_row_kernels { /* of the instruction set in use */
     fvk_veil_fn *veil;
     fvk_moments_fn *moments;
     fvk_ramp_fn *ramp;
-} fv_row_kernels;
+};
 
 /* Bytes of scratch, aligned to 64, for a row of n scores. */
 size_t fv_normalise_scratch(int64_t n);

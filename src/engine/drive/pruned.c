@@ -562,17 +562,20 @@ static uint64_t weigh_columns(pruned *x)
         kept += x->c.kept[i];
     }
     if (kept && 3 * kept >= x->keys * lanes) {
-        add_columns(x, 0);
-        if (!w->kernel.row.range(x->ot, dv * lanes, &least, &most))
+        if (x->c.clean)
+            add_columns(x, 0);
+        if (!x->c.clean || !w->kernel.row.range(x->ot, dv * lanes, &least, &most))
             add_columns(x, 1);
         w->kernel.store(x->ot, (int)dv, x->c.factor, o, x->n);
         return (uint64_t)kept;
     }
     for (int i = 0; i < x->n; i++)
         memset(o[i], 0, (size_t)dv * sizeof(float));
-    for (int64_t at = 0; kept && at < x->keys; at += w->block) {
-        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
+    for (int64_t at = 0; kept && at < x->keys;) {
+        const int64_t most = w->kernel.widen ? w->block : NEAR_KEYS;
+        const int n = x->keys - at < most ? (int)(x->keys - at) : (int)most;
         w->kernel.column.add(x->c.e + at * lanes, n, x->rows + at, lanes_of(x), widen(x, x->v + at, n, dv), (int)dv, o);
+        at += n;
     }
     for (int i = 0; i < x->n; i++)
         w->kernel.row.scale(o[i], dv, (double)x->c.factor[i], o[i]);
@@ -583,10 +586,14 @@ static uint64_t columns(pruned *x)
 {
     fv_columns *c = &x->c;
     c->kernel = &x->work->kernel.column;
+    c->row = &x->work->kernel.row;
+    c->clean = 1;
     c->arg = x->work->arg;
     c->s = x->s;
     c->e = (float *)x->at;
     c->n = x->keys;
+    c->value = (const void *const *)x->v;
+    c->value_bytes = (size_t)x->work->problem.dv * fv_dtype_bytes(x->work->problem.dtype);
     c->lanes = x->work->kernel.lanes;
     c->rows = x->rows;
     find_columns(x);

@@ -49,6 +49,8 @@ float fv_float_below(double x);
 /* Sparse maps, see normalise.c: one step towards the tau of a row whose count, sum and squares above tau are given. least and
    last: -1 at the start. Returns 1 when tau was the solution. */
 int fv_simplex_step(const double sum[3], int square, double *tau, double *least, double *last);
+/* That towards a tau that is never above the solution, wherever it starts. */
+double fv_simplex_safe(const double sum[3], int square);
 /* Smallest float with a weight, to the last bit as the kernels decide. */
 float fv_simplex_edge(const fvk_ramp *ramp);
 

@@ -25,6 +25,8 @@ libengine_la_SOURCES = \
 	src/engine/check/check.h \
 	src/engine/check/guard.c \
 	src/engine/check/guard.h \
+	src/engine/check/columns.c \
+	src/engine/check/columns.h \
 	src/engine/check/lanes.c \
 	src/engine/check/lanes.h \
 	src/engine/check/mutants.c \

@@ -49,6 +49,7 @@ struct fv_case {
     float *q, *s, *mx, *m, *l, *alpha, *p, *o, *r, *lse, *sink, *block;
     fvk_edit edit;
     fvk_small small;
+    fvk_columns columns;
     uint64_t work;
     double result;
 

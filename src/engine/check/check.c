@@ -1,6 +1,7 @@
 /* The driver of the kernel check. Promises: every row of the table is reported exactly once; the same seed gives the
    same cases on every machine; a failure is one line that can be pasted into a shell. */
 #include "check/check.h"
+#include "check/columns.h"
 #include "check/lanes.h"
 #include "check/rows.h"
 #include "check/small.h"
@@ -49,6 +50,11 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_KEPT] = fv_case_kept,
     [FVK_MOMENTS] = fv_case_moments,
     [FVK_RAMP] = fv_case_ramp,
+    [FVK_COLUMN_WEIGH] = fv_case_column_weigh,
+    [FVK_COLUMN_MOMENTS] = fv_case_column_moments,
+    [FVK_COLUMN_SUMS] = fv_case_column_sums,
+    [FVK_COLUMN_COLLECT] = fv_case_column_collect,
+    [FVK_COLUMN_ADD] = fv_case_column_add,
     [FVK_PEAK] = fv_case_peak,
     [FVK_READ] = fv_case_read,
 };

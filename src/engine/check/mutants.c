@@ -467,6 +467,49 @@ static void axpy_overwrites(const float *p, ptrdiff_t ldp, int n, int nk, const 
     axpy(p, ldp, n, nk, v, dv, rows, NULL, o, ldo, ahead);
 }
 
+/* ------------------------------------------------------------------ columns */
+
+static void column_weigh_shows(const fvk_columns *a)
+{
+    ((fvk_column_weigh_fn *)real)(a);
+    a->rows[a->n - 1] = ~0u;
+}
+
+static void column_moments_drop(const fvk_columns *a, double *const sum[3])
+{
+    fvk_columns less = *a;
+    less.n = a->n - 1;
+    ((fvk_column_moments_fn *)real)(&less, sum);
+}
+
+static void column_sums_step(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count)
+{
+    (void)step;
+    ((fvk_column_sums_fn *)real)(x, w, n, 1, t, sum, count);
+}
+
+static void column_collect_forgets(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
+                                   int32_t *count)
+{
+    float far[FVK_MAX_LANES];
+    (void)hi;
+    for (int i = 0; i < FVK_MAX_LANES; i++)
+        far[i] = __builtin_inff();
+    ((fvk_column_collect_fn *)real)(x, n, lo, far, room, y, at, count);
+}
+
+static void column_collect_writes_beyond(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y,
+                                         int32_t *at, int32_t *count)
+{
+    ((fvk_column_collect_fn *)real)(x, n, lo, hi, room + 1, y, at, count);
+}
+
+static void column_add_all(const float *p, int nk, const uint32_t *rows, uint32_t lanes, const void *const *v, int dv, float *const *o)
+{
+    (void)lanes;
+    ((fvk_column_add_fn *)real)(p, nk, rows, ~0u, v, dv, o);
+}
+
 /* ------------------------------------------------------------------ rows of scores */
 
 static double exp_forgets_bound(const float *x, int64_t n, float shift, float lo, float *y)
@@ -638,6 +681,12 @@ static const mutant mutants[] = {
     FAULT(FVK_RAMP, "ramp: off by 1e-5", ramp_scales),
     FAULT(FVK_KEPT, "kept: shows a dropped pair", kept_all),
     FAULT(FVK_KEPT, "kept: leaves a mark", kept_leaves),
+    FAULT(FVK_COLUMN_WEIGH, "column_weigh: shows the last key", column_weigh_shows),
+    FAULT(FVK_COLUMN_MOMENTS, "column_moments: drop the last key", column_moments_drop),
+    FAULT(FVK_COLUMN_SUMS, "column_sums: take every key", column_sums_step),
+    FAULT(FVK_COLUMN_COLLECT, "column_collect: forgets the upper bound", column_collect_forgets),
+    FAULT(FVK_COLUMN_COLLECT, "column_collect: writes beyond its room", column_collect_writes_beyond),
+    FAULT(FVK_COLUMN_ADD, "column_add: adds to lanes not asked for", column_add_all),
 };
 
 /* Reports a failure, and the same one again when only the case it names is run. */

@@ -139,10 +139,39 @@ FV_INLINE void column_weights(const fvk_columns *a, const int kind)
     }
 }
 
+FV_INLINE void column_exps(const fvk_columns *a)
+{
+    vd all[V_TILE][V_PARTS];
+    for (int v = 0; v < V_TILE; v++)
+        for (int i = 0; i < V_PARTS; i++)
+            all[v][i] = v_dset1(0);
+    for (int64_t j = 0; j < a->n;) {
+        const int64_t stop = a->n - j > COLUMN_GROUP ? j + COLUMN_GROUP : a->n;
+        vf part[V_TILE];
+        for (int v = 0; v < V_TILE; v++)
+            part[v] = v_zero();
+        for (; j < stop; j++)
+            FV_UNROLL
+            for (int v = 0; v < V_TILE; v++) {
+                const size_t at = (size_t)j * LANES + v * VL;
+                vf y = row_exp(v_load(a->x + at), v_load(a->shift + v * VL));
+                v_store(a->y + at, y);
+                part[v] = v_add(part[v], y);
+            }
+        for (int v = 0; v < V_TILE; v++)
+            for (int i = 0; i < V_PARTS; i++)
+                all[v][i] = all[v][i] + v_part(part[v], i);
+    }
+    for (int v = 0; v < V_TILE; v++)
+        column_put(a->sum + v * VL, all[v]);
+}
+
 void FVK(column_weigh_f32)(const fvk_columns *a)
 {
     const fvk_columns here = *a;
-    if (a->kind == FVK_WEIGH_GIVEN)
+    if (a->kind == FVK_WEIGH_ALL)
+        column_exps(&here);
+    else if (a->kind == FVK_WEIGH_GIVEN)
         column_weights(&here, FVK_WEIGH_GIVEN);
     else if (a->kind == FVK_WEIGH_EXP)
         column_weights(&here, FVK_WEIGH_EXP);

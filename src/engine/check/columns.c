@@ -68,7 +68,7 @@ static fv_want weight(const fvk_columns *a, int at, int lane)
     double r;
     if (a->kind == FVK_WEIGH_GIVEN)
         return (fv_want){(double)a->w[at], FV_EXACT};
-    if (a->kind == FVK_WEIGH_EXP)
+    if (a->kind == FVK_WEIGH_EXP || a->kind == FVK_WEIGH_ALL)
         return fv_ref_exp((double)a->x[at], (double)a->shift[lane]);
     r = over(a, a->x[at], lane);
     r = a->kind == FVK_WEIGH_SQUARE ? r * r : r;
@@ -104,7 +104,7 @@ void fv_case_column_weigh(fv_case *c)
     fvk_columns a = {.step = 1};
     c->nk = fv_draw_keys(c);
     a.n = c->nk;
-    a.kind = (fvk_weigh)fv_draw_int(c, FVK_WEIGH_GIVEN, FVK_WEIGH_SQUARE);
+    a.kind = (fvk_weigh)fv_draw_int(c, FVK_WEIGH_ALL, FVK_WEIGH_SQUARE);
     a.x = c->s = draw_tile(c, "x");
     a.cut = draw_bounds(c, "cut", a.x);
     a.shift = draw_shift(c, a.x);
@@ -118,7 +118,7 @@ void fv_case_column_weigh(fv_case *c)
     for (int j = 0; j < c->nk; j++) {
         kept[j] = 0;
         for (int i = 0; i < lanes; i++) {
-            const int at = j * lanes + i, under = a.x[at] < a.cut[i];
+            const int at = j * lanes + i, under = a.kind != FVK_WEIGH_ALL && a.x[at] < a.cut[i];
             want[at] = under ? (fv_want){0, FV_EXACT} : weight(&a, at, i);
             kept[j] |= (uint32_t)!under << i;
             count[i] += !under;
@@ -133,10 +133,13 @@ void fv_case_column_weigh(fv_case *c)
         for (int j = 0; j < c->nk; j++) {
             fv_case_expect(c, "y", j, i, a.y[j * lanes + i], want[j * lanes + i]);
             all += (double)a.y[j * lanes + i];
-            if ((c->rows[j] ^ kept[j]) >> i & 1)
+            if (a.kind != FVK_WEIGH_ALL && (c->rows[j] ^ kept[j]) >> i & 1)
                 fv_case_fail(c, "rows[%d] = %x, want %x", j, c->rows[j], kept[j]);
         }
-        expect_double(c, "count", i, (double)a.count[i], count[i], 0);
+        if (a.kind == FVK_WEIGH_ALL)
+            expect_double(c, "sum", i, sum[i], all, 16 * 0x1p-24 * all);
+        else
+            expect_double(c, "count", i, (double)a.count[i], count[i], 0);
         if (a.kind == FVK_WEIGH_GIVEN || a.kind == FVK_WEIGH_EXP)
             expect_double(c, "sum", i, sum[i], all, 0);
     }

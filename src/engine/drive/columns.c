@@ -397,12 +397,8 @@ void fv_columns_topp(fv_columns *c)
     if (c->arg[0] >= 1) {
         weigh_all(c, all);
     } else {
-        for (int i = 0; i < c->lanes; i++)
-            cut[i] = c->top[i] - 87; /* below that exponentials are 0 */
-        weigh(c, FVK_WEIGH_EXP, c->s, cut, all, count);
-        for (int i = 0; i < c->lanes; i++)
-            q.many[LO][i] = count[i];
-        fill(cut, 0);
+        weigh(c, FVK_WEIGH_ALL, c->s, cut, all, count);
+        fill(cut, 0); /* the exponential of hidden keys */
         if (c->n >= SAMPLED)
             c->kernel->sums(c->e, c->e, c->n, STEP, cut, sampled, count);
         for (int i = 0; i < c->lanes; i++) {
@@ -410,12 +406,14 @@ void fv_columns_topp(fv_columns *c)
             q.target[i] = c->arg[0] * all[i];
             q.bound[HI][i] = 1;
             q.sum[LO][i] = all[i];
+            q.many[LO][i] = c->seen[i];
             q.floor[i] = (float)(tail / (double)c->n);
             sampled[i] -= tail / STEP;
         }
         find(&q, c->n >= SAMPLED ? sampled : NULL, c->e);
         cuts(&q, cut);
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, all, count);
+        keep_count(c, count);
     }
     divide(c, all);
 }
@@ -448,7 +446,7 @@ void fv_columns_threshold_rel(fv_columns *c)
 
 /* ------------------------------------------------------------------ sparse maps */
 
-enum { MOVES = 100 };
+enum { MOVES = 100, CLOSE = 8 };
 
 typedef struct slope {
     fv_columns *c;
@@ -536,6 +534,21 @@ static void solve_few(slope *q)
     q->open = c->live & ~good;
 }
 
+/* Whether the last step moved few keys in or out, so that it is likely to be the last. */
+static int near_end(const slope *q, const double *last)
+{
+    for (int i = 0; i < q->c->lanes; i++)
+        if (has(q->open, i) && (q->last[i] < 0 || fabs(q->last[i] - last[i]) > CLOSE))
+            return 0;
+    return 1;
+}
+
+static void edges(const slope *q, float *cut)
+{
+    for (int i = 0; i < LANES; i++)
+        cut[i] = has(q->c->live, i) ? fv_simplex_edge(&(fvk_ramp){q->origin[i], q->square ? 0.5 : 1, q->tau[i]}) : FLT_MAX;
+}
+
 static void simplex(fv_columns *c, int square)
 {
     slope q = {.c = c, .square = square};
@@ -551,16 +564,26 @@ static void simplex(fv_columns *c, int square)
     for (int n = 0; c->n >= SAMPLED && q.open && n < 8; n++)
         move(&q, c->s, c->n, STEP, STEP / 1.3);
     solve_few(&q);
-    for (int n = 0; q.open && n < MOVES; n++)
-        move(&q, c->s, c->n, 1, 1);
-    fill(cut, FLT_MAX);
-    for (int i = 0; i < c->lanes; i++)
-        if (has(c->live, i))
-            cut[i] = fv_simplex_edge(&(fvk_ramp){q.origin[i], a.slope, q.tau[i]});
     a.cut = cut;
     a.count = count;
     a.sum = sum;
-    c->kernel->weigh(&a);
+    for (int n = 0;; n++) {
+        uint32_t open = q.open;
+        double last[LANES];
+        for (int i = 0; i < LANES; i++)
+            last[i] = q.last[i];
+        if (open && n < MOVES)
+            move(&q, c->s, c->n, 1, 1);
+        if (q.open && !near_end(&q, last))
+            continue;
+        edges(&q, cut);
+        c->kernel->weigh(&a);
+        for (int i = 0; i < c->lanes; i++)
+            if (has(q.open, i) && (double)count[i] == q.last[i])
+                q.open &= ~(1u << i); /* a last step would find the same keys */
+        if (!q.open || n >= MOVES)
+            break;
+    }
     keep_count(c, count);
     for (int i = 0; i < c->lanes; i++)
         c->factor[i] = 1;

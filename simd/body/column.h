@@ -181,19 +181,22 @@ void FVK(column_weigh_f32)(const fvk_columns *a)
         column_weights(&here, FVK_WEIGH_SQUARE);
 }
 
-/* One vector of lanes at a time: three sums in double and their constants fill the registers. */
+/* Some vectors of lanes at a time, as many as their sums in double and constants find registers. */
+enum { COLUMN_MOMENTS = V_REGS >= 32 && V_TILE == 2 ? 2 : 1, COLUMN_PARTS = COLUMN_MOMENTS * V_PARTS };
+
 FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3], const int square)
 {
-    vd all[3][V_PARTS], origin[V_PARTS], tau[V_PARTS];
+    vd all[3][COLUMN_PARTS], origin[COLUMN_PARTS], tau[COLUMN_PARTS];
     const vd slope = v_dset1(a->slope);
-    for (int i = 0; i < V_PARTS; i++) {
+    FV_UNROLL
+    for (int i = 0; i < COLUMN_PARTS; i++) {
         all[0][i] = all[1][i] = all[2][i] = v_dset1(0);
         origin[i] = column_get(a->origin + lane + i * (VL / V_PARTS));
         tau[i] = v_dset1(0) - column_get(a->tau + lane + i * (VL / V_PARTS));
     }
     for (int64_t j = 0; j < a->n; j += a->step)
         FV_UNROLL
-        for (int i = 0; i < V_PARTS; i++) {
+        for (int i = 0; i < COLUMN_PARTS; i++) {
             vd r = v_dload(a->x + (size_t)j * LANES + lane + i * (VL / V_PARTS)) - origin[i];
             r = v_dmax(v_dset1(0), v_dfma(r, slope, tau[i]));
             all[0][i] = v_dcount(all[0][i], r);
@@ -201,14 +204,17 @@ FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3
             if (square)
                 all[2][i] = v_dfma(r, r, all[2][i]);
         }
+    FV_UNROLL
     for (int k = 0; k < 3; k++)
-        column_put(sum[k] + lane, all[k]);
+        FV_UNROLL
+        for (int i = 0; i < COLUMN_PARTS; i++)
+            memcpy(sum[k] + lane + i * (VL / V_PARTS), &all[k][i], sizeof all[k][i]);
 }
 
 void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
 {
     const fvk_columns here = *a;
-    for (int lane = 0; lane < LANES; lane += VL)
+    for (int lane = 0; lane < LANES; lane += COLUMN_MOMENTS * VL)
         if (a->kind == FVK_WEIGH_SQUARE)
             column_moment(&here, lane, sum, 1);
         else

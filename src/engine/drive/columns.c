@@ -446,7 +446,7 @@ void fv_columns_threshold_rel(fv_columns *c)
 
 /* ------------------------------------------------------------------ sparse maps */
 
-enum { MOVES = 100, CLOSE = 8 };
+enum { MOVES = 100, CLOSE = 8, SAMPLE_MOVES = 6 };
 
 typedef struct slope {
     fv_columns *c;
@@ -519,6 +519,11 @@ static void solve_few(slope *q)
         if (has(c->live, i) && count[i] * (double)step <= (double)most)
             few |= 1u << i;
     }
+    q->open = c->live & ~few; /* no need to stay below the solution */
+    for (int n = 0; step > 1 && q->open && n < SAMPLE_MOVES; n++)
+        move(q, c->s, c->n, step, (double)step);
+    for (int i = 0; i < LANES; i++)
+        q->least[i] = q->last[i] = -1;
     if (few && few == c->live) {
         good = few;
         rows = collect_support(q, &good);
@@ -561,7 +566,7 @@ static void simplex(fv_columns *c, int square)
         q.tau[i] = q.least[i] = q.last[i] = -1;
     }
     q.open = c->live;
-    for (int n = 0; c->n >= SAMPLED && q.open && n < 8; n++)
+    for (int n = 0; c->n >= SAMPLED && q.open && n < SAMPLE_MOVES; n++)
         move(&q, c->s, c->n, STEP, STEP / 1.3);
     solve_few(&q);
     a.cut = cut;

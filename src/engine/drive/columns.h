@@ -16,7 +16,7 @@ typedef struct fv_column_kernels { /* of the instruction set in use */
 } fv_column_kernels;
 
 /* FV_COLUMNS_ROOM: numbers per lane among which a cut is searched at the end. MOST: keys, whose count must be exact in a float. */
-enum { FV_COLUMNS_ROOM = 256, FV_COLUMNS_MOST = 1 << 24 };
+enum { FV_COLUMNS_ROOM = 384, FV_COLUMNS_MOST = 1 << 24 };
 
 /* A tile of n keys: scores s[j][lanes], FVK_HIDDEN where a lane does not see the key, in natural units. Wherever lane i of `live`
    stays in it, the answer is: weights e[j][i], 0 for keys not kept, to be multiplied by factor; bit i of rows[j], whether key j is

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PIECE = 8, SAMPLED = 1024, LEAST = 256, MOST = 1024, SMALL = 16, HALVINGS = 12 };
+enum { PIECE = 4, SAMPLED = 1024, LEAST = 256, MOST = 1024, SMALL = 16, HALVINGS = 12 };
 
 static size_t part_floats(int64_t n)
 {

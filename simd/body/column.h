@@ -3,6 +3,7 @@
    Registers: per vector of the tile a bound, a count or sums (twice where there are 32 registers, for the latency of an addition is
    four cycles). Bound: the reading of the tile, from L2 where it has more than some hundred keys. */
 enum { COLUMN_CHAINS = V_REGS >= 32 ? 2 : 1, COLUMN_GROUP = 16,
+       COLUMN_JOINT = V_REGS >= 32 && V_TILE == 2 ? 2 : 1, /* vectors with sums and bounds in registers beside a polynomial */
        COLUMN_KEYS = 64, COLUMN_LIST = 32 * COLUMN_KEYS + 4 }; /* keys whose places are listed at a time */
 
 FV_INLINE void column_put(double *to, const vd part[V_PARTS])
@@ -99,13 +100,14 @@ FV_INLINE vf column_weight(const fvk_columns *a, size_t at, int lane, vf x, cons
     return v_join(r);
 }
 
-FV_INLINE void column_weights(const fvk_columns *a, const int kind)
+/* COLUMN_JOINT vectors of the tile, from the first-th on; the lanes before have been there already. */
+FV_INLINE void column_weights(const fvk_columns *a, const int first, const int kind)
 {
     const vf one = v_set1(1.0f);
-    vf cut[V_TILE], less[V_TILE];
-    vd all[V_TILE][V_PARTS];
-    for (int v = 0; v < V_TILE; v++) {
-        cut[v] = v_load(a->cut + v * VL);
+    vf cut[COLUMN_JOINT], less[COLUMN_JOINT];
+    vd all[COLUMN_JOINT][V_PARTS];
+    for (int v = 0; v < COLUMN_JOINT; v++) {
+        cut[v] = v_load(a->cut + (first + v) * VL);
         less[v] = v_zero();
         for (int i = 0; i < V_PARTS; i++)
             all[v][i] = v_dset1(0);
@@ -113,76 +115,77 @@ FV_INLINE void column_weights(const fvk_columns *a, const int kind)
     for (int64_t j = 0; j < a->n; j++) {
         uint32_t out = 0;
         FV_UNROLL
-        for (int v = 0; v < V_TILE; v++) {
-            const size_t at = (size_t)j * LANES + v * VL;
+        for (int v = 0; v < COLUMN_JOINT; v++) {
+            const size_t at = (size_t)j * LANES + (first + v) * VL;
             vf x = v_load(a->x + at), y;
             vm under = v_lt(x, cut[v]);
             uint32_t bits = v_bits(under);
-            out |= bits << (v * VL);
+            out |= bits << ((first + v) * VL);
             less[v] = v_fma_mask(under, one, one, less[v]);
             if (kind != FVK_WEIGH_GIVEN && bits == FV_VECTOR_BITS) {
                 v_store(a->y + at, v_zero());
                 continue;
             }
-            y = v_select(under, v_zero(), column_weight(a, at, v * VL, x, kind));
+            y = v_select(under, v_zero(), column_weight(a, at, (first + v) * VL, x, kind));
             v_store(a->y + at, y);
             if (kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP)
                 FV_UNROLL
                 for (int i = 0; i < V_PARTS; i++) /* loaded and widened in one instruction */
                     all[v][i] = all[v][i] + v_dload(a->y + at + i * (VL / V_PARTS));
         }
-        a->rows[j] = ~out;
+        a->rows[j] = ~out & (first ? a->rows[j] : ~0u);
     }
-    for (int v = 0; v < V_TILE; v++) {
-        v_store(a->count + v * VL, v_sub(v_set1((float)a->n), less[v]));
-        column_put(a->sum + v * VL, all[v]);
+    for (int v = 0; v < COLUMN_JOINT; v++) {
+        v_store(a->count + (first + v) * VL, v_sub(v_set1((float)a->n), less[v]));
+        column_put(a->sum + (first + v) * VL, all[v]);
     }
 }
 
-FV_INLINE void column_exps(const fvk_columns *a)
+FV_INLINE void column_exps(const fvk_columns *a, const int first)
 {
-    vd all[V_TILE][V_PARTS];
-    for (int v = 0; v < V_TILE; v++)
+    vd all[COLUMN_JOINT][V_PARTS];
+    for (int v = 0; v < COLUMN_JOINT; v++)
         for (int i = 0; i < V_PARTS; i++)
             all[v][i] = v_dset1(0);
     for (int64_t j = 0; j < a->n;) {
         const int64_t stop = a->n - j > COLUMN_GROUP ? j + COLUMN_GROUP : a->n;
-        vf part[V_TILE];
-        for (int v = 0; v < V_TILE; v++)
+        vf part[COLUMN_JOINT];
+        for (int v = 0; v < COLUMN_JOINT; v++)
             part[v] = v_zero();
         for (; j < stop; j++)
             FV_UNROLL
-            for (int v = 0; v < V_TILE; v++) {
-                const size_t at = (size_t)j * LANES + v * VL;
-                vf y = row_exp(v_load(a->x + at), v_load(a->shift + v * VL));
+            for (int v = 0; v < COLUMN_JOINT; v++) {
+                const size_t at = (size_t)j * LANES + (first + v) * VL;
+                vf y = row_exp(v_load(a->x + at), v_load(a->shift + (first + v) * VL));
                 v_store(a->y + at, y);
                 part[v] = v_add(part[v], y);
             }
-        for (int v = 0; v < V_TILE; v++)
+        for (int v = 0; v < COLUMN_JOINT; v++)
             for (int i = 0; i < V_PARTS; i++)
                 all[v][i] = all[v][i] + v_part(part[v], i);
     }
-    for (int v = 0; v < V_TILE; v++)
-        column_put(a->sum + v * VL, all[v]);
+    for (int v = 0; v < COLUMN_JOINT; v++)
+        column_put(a->sum + (first + v) * VL, all[v]);
 }
 
 void FVK(column_weigh_f32)(const fvk_columns *a)
 {
     const fvk_columns here = *a;
-    if (a->kind == FVK_WEIGH_ALL)
-        column_exps(&here);
-    else if (a->kind == FVK_WEIGH_GIVEN)
-        column_weights(&here, FVK_WEIGH_GIVEN);
-    else if (a->kind == FVK_WEIGH_EXP)
-        column_weights(&here, FVK_WEIGH_EXP);
-    else if (a->kind == FVK_WEIGH_RAMP)
-        column_weights(&here, FVK_WEIGH_RAMP);
-    else
-        column_weights(&here, FVK_WEIGH_SQUARE);
+    for (int v = 0; v < V_TILE; v += COLUMN_JOINT)
+        if (a->kind == FVK_WEIGH_ALL)
+            column_exps(&here, v);
+        else if (a->kind == FVK_WEIGH_GIVEN)
+            column_weights(&here, v, FVK_WEIGH_GIVEN);
+        else if (a->kind == FVK_WEIGH_EXP)
+            column_weights(&here, v, FVK_WEIGH_EXP);
+        else if (a->kind == FVK_WEIGH_RAMP)
+            column_weights(&here, v, FVK_WEIGH_RAMP);
+        else
+            column_weights(&here, v, FVK_WEIGH_SQUARE);
 }
 
 /* Some vectors of lanes at a time, as many as their sums in double and constants find registers. */
-enum { COLUMN_MOMENTS = V_REGS >= 32 && V_TILE == 2 ? 2 : 1, COLUMN_PARTS = COLUMN_MOMENTS * V_PARTS };
+enum { COLUMN_PARTS = COLUMN_JOINT * V_PARTS };
 
 FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3], const int square)
 {
@@ -214,7 +217,7 @@ FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3
 void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
 {
     const fvk_columns here = *a;
-    for (int lane = 0; lane < LANES; lane += COLUMN_MOMENTS * VL)
+    for (int lane = 0; lane < LANES; lane += COLUMN_JOINT * VL)
         if (a->kind == FVK_WEIGH_SQUARE)
             column_moment(&here, lane, sum, 1);
         else

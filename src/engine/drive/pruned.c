@@ -1,10 +1,10 @@
 /* The pruned driver: normalisers that need a whole row of scores (top-k, sparsemax, ...), in two passes over the keys of
    one tile of rows.
 
-   First the scores of the tile against every key that some row sees; then each row's visible scores go to the normaliser,
-   which returns a list of the keys that it keeps and their weights; then the values of the kept keys only. Scratch is one
-   tile of rows x keys, never lq x lk. Scores and weights lie row by row: a normaliser reads one row, and reading a column
-   of a lane tile instead would touch one cache line per score.
+   First the scores of the tile against every key that some row sees; then the normaliser, which says which keys a row keeps and
+   with what weights; then the values of the kept keys only. Scratch is one tile of rows x keys, never lq x lk. Normalisers with
+   a form for whole tiles (columns.h) find the scores where the lanes kernels leave them. For the others, and with a bias or few
+   rows, scores and weights lie row by row: reading a column of a lane tile one by one would touch one cache line per score.
 
    Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own few passes over n numbers, and for the
    values what is less: 2 dv flops per kept pair, a row at a time, or the lane tile's 2 dv per key and lane. */

@@ -2,43 +2,58 @@
    Contract: kernel.h. Micro-tile V_MR keys x V_TILE vectors; registers: V_MR * V_TILE accumulators + V_TILE query
    vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the rows `far` to
    L2, so that what is read next comes from far memory meanwhile, and with next_k one line of the next micro-tile's row to
-   L1. */
-FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
+   L1.
+   Wide heads are summed in slices of columns, each for all keys of the block, the scores waiting in memory in between:
+   every micro-tile reads the packed queries, which shall stay in L1 beside the scores. No bit depends on the slices. */
+enum { QK_SLICE = 192, QK_WHOLE = 256 }; /* columns of a slice, at most; heads that are not cut */
+
+/* Column t of mr keys. */
+FV_INLINE void qk_column(const float *qt, const float *const *kr, int t, vf (*acc)[V_TILE], const int mr, const int vectors)
+{
+    vf q[V_TILE];
+    FV_UNROLL
+    for (int n = 0; n < vectors; n++)
+        q[n] = v_load(qt + n * VL);
+    FV_UNROLL
+    for (int r = 0; r < mr; r++) {
+        vf x = v_set1(kr[r][t]);
+        FV_UNROLL
+        for (int n = 0; n < vectors; n++)
+            acc[r][n] = v_fma(x, q[n], acc[r][n]);
+    }
+}
+
+/* Columns t to d of mr keys; t > 0 goes on from the scores that are there. */
+FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
                        const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr,
                        const int vectors, int from)
 {
     vf acc[V_MR][V_TILE];
     const float *kr[V_MR];
-    int t = 0;
     FV_UNROLL
     for (int r = 0; r < mr; r++) {
         kr[r] = k[r];
         FV_UNROLL
         for (int n = 0; n < vectors; n++)
-            acc[r][n] = v_zero();
+            acc[r][n] = t ? v_load(s + r * LANES + n * VL) : v_zero();
     }
     while (t < d) {
-        int stop = d - t > 16 ? t + 16 : d;
         if (next_k)
             for (int r = 0; r < mr; r++)
                 v_prefetch1((const float *)next_k[r] + t);
         if (far && t < width)
             for (int r = 0; r < mr; r++)
                 v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(float));
-        FV_UNROLL_4
-        for (; t < stop; t++) {
-            vf q[V_TILE];
-            FV_UNROLL
-            for (int n = 0; n < vectors; n++)
-                q[n] = v_load(qt + (size_t)t * LANES + n * VL);
-            FV_UNROLL
-            for (int r = 0; r < mr; r++) {
-                vf x = v_set1(kr[r][t]);
-                FV_UNROLL
-                for (int n = 0; n < vectors; n++)
-                    acc[r][n] = v_fma(x, q[n], acc[r][n]);
-            }
+        if (!V_QK_UNROLLED || d - t < 16) {
+            const int stop = d - t > 16 ? t + 16 : d;
+            for (; t < stop; t++)
+                qk_column(qt + (size_t)t * LANES, kr, t, acc, mr, vectors);
+            continue;
         }
+        FV_UNROLL
+        for (int u = 0; u < 16; u++)
+            qk_column(fv_opaque(qt + (size_t)t * LANES + u * LANES), kr, t + u, acc, mr, vectors);
+        t += 16;
     }
     FV_UNROLL
     for (int r = 0; r < mr; r++)
@@ -54,7 +69,7 @@ FV_INLINE void qk_tile(const float *qt, int d, const void *const *k, const uint3
 
 /* mr keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
    edge, are not computed. */
-FV_INLINE void qk_edge(const float *qt, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
+FV_INLINE void qk_edge(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
                        const void *const *next_k, const int mr)
 {
     uint32_t any = 0;
@@ -68,18 +83,19 @@ FV_INLINE void qk_edge(const float *qt, int d, const void *const *k, const uint3
     if (to - from < V_TILE && to - from <= 2)
         for (int r = 0; r < mr; r++)
             for (int n = 0; n < V_TILE; n++)
-                v_store(s + r * LANES + n * VL, v_set1(FVK_HIDDEN));
+                if (n < from || n >= to)
+                    v_store(s + r * LANES + n * VL, v_set1(FVK_HIDDEN));
     if (to == from)
         return;
     if (V_TILE > 1 && to - from == 1)
-        qk_tile(qt + from * VL, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 1, from);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 1, from);
     else if (V_TILE > 2 && to - from == 2)
-        qk_tile(qt + from * VL, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 2, from);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 2, from);
     else
-        qk_tile(qt, d, k, rows, s, mx, next_k, NULL, 0, 0, mr, V_TILE, 0);
+        qk_tile(qt, t, d, k, rows, s, mx, next_k, NULL, 0, 0, mr, V_TILE, 0);
 }
 
-static void qk_masked(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+static void qk_masked(const float *qt, int t, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
                       const void *const *next_k)
 {
     vf m[V_TILE];
@@ -87,15 +103,15 @@ static void qk_masked(const float *qt, int d, const void *const *k, int nk, cons
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR)
-        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m,
+        qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m,
                 next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
     for (; j < nk; j++)
-        qk_edge(qt, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
+        qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }
 
-static void qk_plain(const float *qt, int d, const void *const *k, int nk, float *s, float *mx, const void *const *next_k,
+static void qk_plain(const float *qt, int t, int d, const void *const *k, int nk, float *s, float *mx, const void *const *next_k,
                      const void *const *far, ptrdiff_t shift, int width)
 {
     vf m[V_TILE];
@@ -104,18 +120,18 @@ static void qk_plain(const float *qt, int d, const void *const *k, int nk, float
         m[n] = v_load(mx + n * VL);
     for (; j + V_MR <= nk; j += V_MR) {
         const void *const *next = next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
-        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift, width, V_MR, V_TILE, 0);
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift, width, V_MR, V_TILE, 0);
     }
     if (V_MR > 4 && j + 4 <= nk) {
-        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4, V_TILE, 0);
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4, V_TILE, 0);
         j += 4;
     }
     if (V_MR > 2 && j + 2 <= nk) {
-        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2, V_TILE, 0);
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2, V_TILE, 0);
         j += 2;
     }
     for (; j < nk; j++)
-        qk_tile(qt, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1, V_TILE, 0);
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1, V_TILE, 0);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
 }
@@ -123,10 +139,16 @@ static void qk_plain(const float *qt, int d, const void *const *k, int nk, float
 void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
                  const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
 {
-    if (rows)
-        qk_masked(qt, d, k, nk, rows, s, mx, next_k);
-    else
-        qk_plain(qt, d, k, nk, s, mx, next_k, far, shift, width);
+    const int slices = d > QK_WHOLE ? (d + QK_SLICE - 1) / QK_SLICE : 1, step = ((d + slices - 1) / slices + 15) & ~15;
+    float partial[LANES] = {0}; /* maxima of unfinished sums, of no account */
+    for (int t = 0, stop; t < d; t = stop) {
+        float *top = d - t > step ? partial : mx;
+        stop = d - t > step ? t + step : d;
+        if (rows)
+            qk_masked(qt, t, stop, k, nk, rows, s, top, next_k);
+        else
+            qk_plain(qt, t, stop, k, nk, s, top, next_k, far, shift, width);
+    }
 }
 
 void FVK(hide_f32)(float *s, int nk, const uint32_t *rows, float *mx)

@@ -13,7 +13,7 @@
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 8, V_REGS = 16, V_TILE = 3, V_MR = 4, V_MC = 4 };
+enum { VL = 8, V_REGS = 16, V_TILE = 3, V_MR = 4, V_MC = 4, V_QK_UNROLLED = 0 };
 enum { V_MASK_TILE = 1, V_MASK_MC = 8 }; /* masks take vector registers */
 
 typedef __m256 vf;

@@ -13,7 +13,7 @@
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 16, V_REGS = 32, V_TILE = 2, V_MR = 8, V_MC = 12 };
+enum { VL = 16, V_REGS = 32, V_TILE = 2, V_MR = 8, V_MC = 12, V_QK_UNROLLED = 1 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef __m512 vf;

@@ -6,7 +6,7 @@
 
 #define V_ISA generic
 #define V_HAS_FMA 0
-enum { VL = 4, V_REGS = 16, V_TILE = 2, V_MR = 4, V_MC = 4 };
+enum { VL = 4, V_REGS = 16, V_TILE = 2, V_MR = 4, V_MC = 4, V_QK_UNROLLED = 0 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float vf __attribute__((vector_size(16)));

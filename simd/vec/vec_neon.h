@@ -7,7 +7,7 @@
 
 #define V_ISA neon
 #define V_HAS_FMA 1
-enum { VL = 4, V_REGS = 32, V_TILE = 4, V_MR = 4, V_MC = 4 };
+enum { VL = 4, V_REGS = 32, V_TILE = 4, V_MR = 4, V_MC = 4, V_QK_UNROLLED = 0 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float32x4_t vf;

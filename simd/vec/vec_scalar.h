@@ -8,7 +8,7 @@
 
 #define V_ISA scalar
 #define V_HAS_FMA 0
-enum { VL = 1, V_REGS = 16, V_TILE = 8, V_MR = 1, V_MC = 1 };
+enum { VL = 1, V_REGS = 16, V_TILE = 8, V_MR = 1, V_MC = 1, V_QK_UNROLLED = 0 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef float vf;

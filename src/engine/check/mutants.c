@@ -170,6 +170,25 @@ static void qk_forgets_maximum(const float *qt, int d, const void *const *k, int
     qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
 }
 
+/* Faults of a kernel that sums wide heads in slices. */
+static void qk_forgets_slice(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                             float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+{
+    const void *rest[FV_CASE_KEYS];
+    const int from = d > 256 ? 144 : 0;
+    for (int j = 0; j < nk; j++)
+        rest[j] = (const float *)k[j] + from;
+    qk(qt + from * LANES, d - from, rest, nk, rows, s, mx, next, far, shift, width);
+}
+
+static void qk_takes_partial_maximum(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
+                                     float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+{
+    if (d > 256)
+        qk(qt, 144, k, nk, rows, s, mx, NULL, NULL, 0, 0);
+    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+}
+
 /* ------------------------------------------------------------------ softmax */
 
 static void softmax(float *s, int nk, float *m, const float *mx, float *l, float *alpha)
@@ -630,6 +649,8 @@ static const mutant mutants[] = {
     FAULT(FVK_QK, "qk: writes beyond the scores", qk_writes_beyond),
     FAULT(FVK_QK, "qk: shows hidden pairs", qk_sees_all),
     FAULT(FVK_QK, "qk: forgets the maximum of before", qk_forgets_maximum),
+    FAULT(FVK_QK, "qk: forgets a slice of a wide head", qk_forgets_slice),
+    FAULT(FVK_QK, "qk: maximum of unfinished sums", qk_takes_partial_maximum),
     FAULT(FVK_SOFTMAX, "softmax: drops the last key", softmax_drops),
     FAULT(FVK_SOFTMAX, "softmax: swaps two lanes", softmax_swaps),
     FAULT(FVK_SOFTMAX, "softmax: probabilities off by 1e-5", softmax_scales),

@@ -22,7 +22,7 @@ enum {
 #endif
 
 const fovea_tuning_key fv_tuning_key[FV_TUNINGS] = {
-    [FV_TUNE_BLOCK] = {"block", BLOCK, 4, 4096, 1, NULL, "keys", "keys per block of the lanes form"},
+    [FV_TUNE_BLOCK] = {"block", BLOCK, 4, 4096, 1, NULL, "keys", "keys per block of the lanes form, at most 64 of wide heads"},
     [FV_TUNE_TILES] = {"tiles", TILES, 1, FV_TILES_MOST, 1, NULL, "tiles",
                        "lane tiles that share a block of keys and values from L2, when there are tasks enough"},
     [FV_TUNE_TILE_BYTES] = {"tile_bytes", 1 << 19, 0, 1e12, 1, NULL, "bytes",

@@ -292,9 +292,9 @@ static void copy_block(lanes *x, const queue *q, copy_form form)
             w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
         return;
     }
-    for (int j = 0; j < q->n; j++)
+    for (int j = 0; w->copy_keys && j < q->n; j++)
         memcpy(x->copy_k + j * x->ldk, q->k[j], (size_t)d * sizeof(float));
-    for (int j = 0; j < q->n; j++)
+    for (int j = 0; w->copy_values && j < q->n; j++)
         memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
 }
 
@@ -365,8 +365,8 @@ static void flush(lanes *x, tile *y, queue *q, int masked)
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
     if (!kernel->qk_pair && (kernel->widen || copy_pays(x, y, q))) {
         copy_block(x, q, AS_ROWS);
-        k = (const void *const *)x->copy_rows_k;
-        v = (const void *const *)x->copy_rows_v;
+        k = kernel->widen || w->copy_keys ? (const void *const *)x->copy_rows_k : k;
+        v = kernel->widen || w->copy_values ? (const void *const *)x->copy_rows_v : v;
     }
     score(x, y, q, k, masked && !w->edits ? q->rows : NULL, w->edits ? raw : y->mx);
     if (w->edits)

@@ -90,6 +90,7 @@ typedef struct fv_work {
     int block;        /* keys per block of the lanes family */
     int tiles;        /* lane tiles that share a block */
     int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
+    int copy_keys, copy_values; /* which of its rows */
     int row_block;    /* keys per block of the rows family */
     int row_ahead, row_ahead_keys, row_ahead_values; /* rows family: bytes asked for ahead, for several rows; keys, values of one */
     float scale;      /* folded into q; units of `edit.unit` */

@@ -15,6 +15,9 @@ enum { CROWDED = 4 };
 #else
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
+/* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 256 are 128 KiB, and their scores stay in L1
+   beside the packed queries. */
+enum { WIDE_ROWS = 2048, WIDE_KEYS = 64 };
 
 _Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
@@ -198,6 +201,17 @@ static fovea_status find_lengths(fovea_plan *plan, const fovea_recipe *recipe, i
     return status ? status : set_passes(plan, lengths, err);
 }
 
+/* Which f32 rows are copied for tiles that share them: those that crowd in a few sets of the caches. qk walks along the rows,
+   so keys that lie side by side are well where they are: copying them costs 2 to 4 % with 8 tiles and fewer. */
+static void set_copies(fovea_plan *plan)
+{
+    const fovea_problem *p = &plan->problem;
+    fv_work *w = &plan->work;
+    w->copy_keys = p->k.token * (int64_t)sizeof(float) % CROWDED == 0 && p->k.token != p->d;
+    w->copy_values = p->v.token * (int64_t)sizeof(float) % CROWDED == 0;
+    w->copies = w->copy_keys || w->copy_values ? (int)tuned(plan, FV_TUNE_COPY_TILES) : 0;
+}
+
 /* Keys per block and tiles per task, from the head size: a block of K and V, and the tiles' own data, stay in L2. */
 static void set_tiles(fovea_plan *plan)
 {
@@ -210,16 +224,15 @@ static void set_tiles(fovea_plan *plan)
     w->block = (int)tuned(plan, FV_TUNE_BLOCK);
     if (w->kernel.pv_tile && w->kernel.parts == 1) /* bf16 probabilities in the place of their scores: 7 to 15 % faster */
         w->block *= 2;
+    if (w->block > WIDE_KEYS && !w->kernel.qk_pair && (plan->problem.d + plan->problem.dv) * (int64_t)sizeof(float) >= WIDE_ROWS)
+        w->block = WIDE_KEYS;
     for (w->tiles = (int)tuned(plan, FV_TUNE_TILES); w->tiles > 1 && w->tiles * tile > room;)
         w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
     while (w->tiles > 1 && tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
         w->tiles /= 2;
-    w->copies = 0;
-    if (plan->problem.k.token * (int64_t)sizeof(float) % CROWDED == 0 ||
-        plan->problem.v.token * (int64_t)sizeof(float) % CROWDED == 0)
-        w->copies = (int)tuned(plan, FV_TUNE_COPY_TILES);
+    set_copies(plan);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     if (plan->problem.dtype == FOVEA_F32)
         w->row_ahead = w->row_ahead_keys = w->row_ahead_values = (int)tuned(plan, FV_TUNE_ROW_AHEAD);

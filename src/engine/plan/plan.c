@@ -15,9 +15,8 @@ enum { CROWDED = 4 };
 #else
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 #endif
-/* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 256 are 128 KiB, and their scores stay in L1
-   beside the packed queries. */
-enum { WIDE_ROWS = 2048, WIDE_KEYS = 64 };
+/* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 512 are 256 KiB, as 128 of half the width. */
+enum { WIDE_ROWS = 3072, WIDE_KEYS = 64 };
 
 _Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 

@@ -44,6 +44,7 @@ typedef struct fv_kernels {
     int lanes; /* width of a lane tile */
     int vector; /* lanes of one vector */
     int mr;
+    int columns; /* of values that pv takes at a time */
 } fv_kernels;
 
 typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED, FV_DRIVE_SMALL, FV_DRIVE_THIN } fv_driver;

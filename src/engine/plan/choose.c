@@ -97,6 +97,8 @@ int fv_plan_choose(fovea_plan *plan)
     k->hide = (fvk_hide_fn *)find(&all, FVK_HIDE, FVK_F32);
     k->softmax = (fvk_softmax_fn *)find(&all, FVK_SOFTMAX, FVK_F32);
     k->pv = (fvk_pv_fn *)find(&all, FVK_PV, FVK_F32);
+    pair = all.row[FVK_PV][FVK_F32];
+    k->columns = pair ? pair->mr : 1;
     k->kept = (fvk_kept_fn *)find(&all, FVK_KEPT, FVK_F32);
     k->store = (fvk_store_fn *)find(&all, FVK_STORE, FVK_F32);
     k->finish = (fvk_finish_fn *)find(&all, FVK_FINISH, FVK_F32);

@@ -2,7 +2,8 @@
 
    A task is a group of up to `tiles` lane tiles of one class. Their spans are walked in lock step, window by window of
    `block` keys, so that a block of keys and values is read from far memory once for all tiles of the group and from L2
-   after that; from a copy with padded rows where the tensors' rows crowd together in a few sets of the caches. Within a
+   after that; from a copy with padded rows where the tensors' rows crowd together in a few sets of the caches. Tiles that
+   keep few keys, and others than their neighbours, share no more than chance has it: each walks for itself. Within a
    tile, keys that all lanes see and keys that only some see queue up separately: the first need no masks, and neither
    depends on where the spans were.
 
@@ -16,6 +17,11 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
+
+enum {
+    SHORT = 8,   /* spans of fewer keys are taken key by key */
+    MOST_MR = 32 /* no kernel takes more keys at once */
+};
 
 typedef struct queue { /* keys waiting for a block */
     int n;
@@ -31,6 +37,7 @@ typedef struct tile {
     float *o[FVK_MAX_LANES];      /* output rows */
     int n;
     int started; /* ot holds something */
+    int sparse;  /* keeps few of the keys from its first to its last */
     int asked;   /* what comes behind its last block is on its way */
     float *qt, *ot, *m, *l, *mx;
     const fv_span *span;
@@ -50,6 +57,9 @@ typedef struct lanes {
     fv_tensors *tensors;
     fv_task task;
     int64_t key_class;
+    /* rows at class coordinate 0 and bytes from one to the next, where a key needs no more than these; else k0 is NULL */
+    const char *k0, *v0;
+    int64_t dk, dv;
     float *s, *alpha, *kpos, *pos, *slope, *bias;
     float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or in one of the forms of copy_form */
     void *parts;            /* probabilities for tiles */
@@ -59,6 +69,7 @@ typedef struct lanes {
     int copy_n, copy_finite;
     copy_form copy_form;
     int sharing; /* tiles of the group */
+    int sparse;  /* the group keeps few keys: what follows a block is not what lies behind it */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];
     tile tile[FV_MAX_TILES];
@@ -168,6 +179,16 @@ static void start_tile(lanes *x, tile *y, int64_t unit)
     }
 }
 
+/* Whether the tile keeps less than 3/8 of the keys from its first to its last. Half of them are still better shared, a
+   quarter is not. */
+static int is_sparse(const tile *y)
+{
+    int64_t kept = 0;
+    for (size_t i = 0; i < y->spans; i++)
+        kept += y->span[i].hi - y->span[i].lo;
+    return y->spans && 8 * kept < 3 * (y->span[y->spans - 1].hi - y->span[0].lo);
+}
+
 static void find_spans(lanes *x, tile *y, void *scratch)
 {
     fv_lane lane[FVK_MAX_LANES];
@@ -175,6 +196,7 @@ static void find_spans(lanes *x, tile *y, void *scratch)
         lane[i] = y->place[i].lane;
     y->spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)y->n, x->key_class, scratch,
                                &y->span);
+    y->sparse = is_sparse(y);
     y->at = 0;
     y->next = y->spans ? y->span[0].lo : 0;
 }
@@ -298,18 +320,21 @@ static void copy_block(lanes *x, const queue *q, copy_form form)
         memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
 }
 
-/* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone the values of this block; in a group, by the
-   first tile the keys of the next block and by the second its values, where keys lie at a fixed distance. */
+/* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
+   block, and to L1 each key row ahead of its turn, for the hardware foresees neither; in a group, by the first tile the
+   keys of the next block and by the second its values, where keys lie at a fixed distance. */
 static void score(lanes *x, tile *y, const queue *q, const void *const *k, const uint32_t *rows, float *mx)
 {
     const fv_work *w = x->work;
     const fovea_problem *p = &w->problem;
-    const void *const *far = NULL;
+    const void *const *far = NULL, *const *near = NULL;
     ptrdiff_t shift = 0, next = (ptrdiff_t)w->block * x->task.pass->step * (ptrdiff_t)fv_dtype_bytes(p->dtype);
     int fixed = !x->tensors->arguments->k_rows && !p->page_size, width = 0;
-    if (x->sharing == 1) {
+    int scattered = !rows && (x->sparse || q->first < 0) && k == (const void *const *)q->k;
+    if (x->sharing == 1 || scattered) {
         far = (const void *const *)q->v;
         width = (int)p->dv;
+        near = scattered && q->n >= MOST_MR ? k : NULL;
     } else if (fixed && y == &x->tile[0]) {
         far = (const void *const *)q->k;
         shift = next * p->k.token;
@@ -320,9 +345,9 @@ static void score(lanes *x, tile *y, const queue *q, const void *const *k, const
         width = (int)p->dv;
     }
     if (w->kernel.qk_pair)
-        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, NULL, far, shift, width);
+        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far, shift, width);
     else
-        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, NULL, far, shift, width);
+        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far, shift, width);
 }
 
 /* Fewest keys of a block whose probabilities precision=fast rounds: a rounding is half a per cent of a single key's weight,
@@ -423,6 +448,38 @@ static int64_t run_end(const tile *y, int edge, int64_t stop)
     return end < stop ? end : stop;
 }
 
+/* Takes keys that all lanes see from spans of a few keys each, up to `stop`, as long as there is room. Which of such spans
+   ends where is not to be foreseen, so that a branch on it would cost more than the key: one key per turn. */
+static void take_short(const lanes *x, tile *y, int64_t stop)
+{
+    queue *q = &y->full;
+    const fv_span *span = y->span + y->at, *const behind = y->span + y->spans;
+    const int64_t first = x->key_class + x->task.pass->step * y->next;
+    int64_t next = y->next, last = next;
+    int n = q->n;
+    if (n == 0)
+        q->first = first;
+    else if (q->first + x->task.pass->step * n != first)
+        q->first = -1;
+    while (n < x->work->block && next < stop && (uint32_t)span->lanes == y->all) {
+        int64_t ended;
+        q->k[n] = x->k0 + next * x->dk;
+        q->v[n] = x->v0 + next * x->dv;
+        n++;
+        last = next++;
+        ended = next == span->hi;
+        span += ended;
+        if (span == behind)
+            break;
+        next += (span->lo - next) & -ended;
+    }
+    if (last - y->next != n - q->n - 1)
+        q->first = -1;
+    y->at = (size_t)(span - y->span);
+    y->next = next;
+    q->n = n;
+}
+
 /* What comes behind a tile's last block, asked for while that is computed: its output rows, which are written once, a line
    here and a line there, and the query rows of the tile that most likely takes its place in the next task. */
 static void ask_behind(const lanes *x, tile *y)
@@ -442,25 +499,34 @@ static void ask_behind(const lanes *x, tile *y)
     }
 }
 
+/* Takes keys of a run of one kind, up to `stop`, as many as there is room for. */
+static void take_run(lanes *x, tile *y, queue *q, int edge, int64_t stop)
+{
+    const fv_work *w = x->work;
+    const int64_t step = x->task.pass->step, key = x->key_class + step * y->next;
+    int64_t n = run_end(y, edge, stop) - y->next, room = w->block - q->n;
+    if (n > room)
+        n = room;
+    fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, n, q->k + q->n, q->v + q->n);
+    if (w->edits || x->tensors->arguments->mask)
+        for (int64_t j = 0; j < n; j++)
+            q->key[q->n + j] = (int32_t)(key + step * j);
+    take_masks(y, n, q->rows + q->n);
+    q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
+    q->n += (int)n;
+}
+
 /* Takes keys of the tile's spans up to class coordinate `stop`. */
 static void feed(lanes *x, tile *y, int64_t stop)
 {
     const fv_work *w = x->work;
-    const int64_t step = x->task.pass->step;
     while (y->at < y->spans && y->next < stop) {
         int edge = (uint32_t)y->span[y->at].lanes != y->all;
         queue *q = edge ? &y->edge : &y->full;
-        int64_t n = run_end(y, edge, stop) - y->next, room = w->block - q->n;
-        int64_t key = x->key_class + step * y->next;
-        if (n > room)
-            n = room;
-        fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, n, q->k + q->n, q->v + q->n);
-        if (w->edits || x->tensors->arguments->mask)
-            for (int64_t j = 0; j < n; j++)
-                q->key[q->n + j] = (int32_t)(key + step * j);
-        take_masks(y, n, q->rows + q->n);
-        q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
-        q->n += (int)n;
+        if (!edge && x->k0 && y->span[y->at].hi - y->next < SHORT)
+            take_short(x, y, stop);
+        else
+            take_run(x, y, q, edge, stop);
         if (q->n < w->block)
             continue;
         if (y->at == y->spans)
@@ -525,10 +591,37 @@ static void finish_tile(lanes *x, tile *y)
     }
 }
 
+/* Where keys lie, when their rows are at a fixed distance and nothing but their rows is asked for. */
+static void find_rows(lanes *x)
+{
+    const fv_work *w = x->work;
+    const fovea_problem *p = &w->problem;
+    const int64_t step = x->task.pass->step * (int64_t)fv_dtype_bytes(p->dtype);
+    const void *k, *v;
+    x->k0 = NULL;
+    if (x->tensors->arguments->k_rows || p->page_size || w->edits || x->tensors->arguments->mask)
+        return;
+    fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, x->key_class, 1, 1, &k, &v);
+    x->k0 = k;
+    x->v0 = v;
+    x->dk = p->k.token * step;
+    x->dv = p->v.token * step;
+}
+
+/* Whether tiles gain by walking in lock step. */
+static int are_near(const tile *y, const tile *z)
+{
+    if (y->spans == z->spans && (!y->spans || !memcmp(y->span, z->span, y->spans * sizeof *y->span)))
+        return 1;
+    return !y->sparse && !z->sparse;
+}
+
 /* Walks n tiles of one class in lock step. */
 static void run_group(lanes *x, int n)
 {
     x->sharing = n;
+    x->sparse = x->tile[0].sparse;
+    find_rows(x);
     for (;;) {
         int64_t start = INT64_MAX;
         for (int i = 0; i < n; i++)
@@ -546,6 +639,17 @@ static void run_group(lanes *x, int n)
             ask_behind(x, &x->tile[i + 1]);
         finish_tile(x, &x->tile[i]);
     }
+}
+
+/* Makes tile n, which has its spans, the first of the next group. */
+static void to_front(lanes *x, int n)
+{
+    const tile first = x->tile[0];
+    void *pattern = x->pattern[0];
+    x->tile[0] = x->tile[n];
+    x->pattern[0] = x->pattern[n];
+    x->tile[n] = first;
+    x->pattern[n] = pattern;
 }
 
 void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
@@ -572,6 +676,11 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
         }
         start_tile(x, &x->tile[n], u);
         find_spans(x, &x->tile[n], x->pattern[n]);
+        if (n && !are_near(&x->tile[n - 1], &x->tile[n])) {
+            run_group(x, n);
+            to_front(x, n);
+            n = 0;
+        }
         n++;
     }
     run_group(x, n);

@@ -397,8 +397,8 @@ void fv_columns_topp(fv_columns *c)
     if (c->arg[0] >= 1) {
         weigh_all(c, all);
     } else {
+        fill(cut, 0); /* the exponential of hidden keys; the weights of all keys ask for no cut */
         weigh(c, FVK_WEIGH_ALL, c->s, cut, all, count);
-        fill(cut, 0); /* the exponential of hidden keys */
         if (c->n >= SAMPLED)
             c->kernel->sums(c->e, c->e, c->n, STEP, cut, sampled, count);
         for (int i = 0; i < c->lanes; i++) {

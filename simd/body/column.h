@@ -4,6 +4,7 @@
    four cycles). Bound: the reading of the tile, from L2 where it has more than some hundred keys. */
 enum { COLUMN_CHAINS = V_REGS >= 32 ? 2 : 1, COLUMN_GROUP = 16,
        COLUMN_JOINT = V_REGS >= 32 && V_TILE == 2 ? 2 : 1, /* vectors with sums and bounds in registers beside a polynomial */
+       COLUMN_PAIR = V_TILE > 3 ? 2 : V_TILE, /* vectors with bounds, counts and sums in registers */
        COLUMN_KEYS = 64, COLUMN_LIST = 32 * COLUMN_KEYS + 4 }; /* keys whose places are listed at a time */
 
 FV_INLINE void column_put(double *to, const vd part[V_PARTS])
@@ -19,13 +20,14 @@ FV_INLINE vd column_get(const double *from)
     return x;
 }
 
-/* Rows j, j + step, ... below stop: counts and a float's worth of sums. */
-FV_INLINE void column_above(const float *x, const float *w, int64_t j, int64_t stop, int64_t step, const vf *limit, vf *many, vf *part)
+/* Rows j, j + step, ... below stop, of `vectors` vectors: counts and a float's worth of sums. */
+FV_INLINE void column_above(const float *x, const float *w, int64_t j, int64_t stop, int64_t step, const int vectors,
+                            const vf *limit, vf *many, vf *part)
 {
     const vf one = v_set1(1.0f);
     for (; j < stop; j += step)
         FV_UNROLL
-        for (int v = 0; v < V_TILE; v++) {
+        for (int v = 0; v < vectors; v++) {
             vm above = v_lt(limit[v], v_load(x + (size_t)j * LANES + v * VL));
             many[v] = v_fma_mask(above, one, one, many[v]);
             if (w)
@@ -42,23 +44,20 @@ FV_INLINE void column_count(const float *x, int64_t n, int64_t step, const float
         many[v] = odd[v] = none[v] = v_zero();
     }
     for (; COLUMN_CHAINS > 1 && j + step < n; j += 2 * step) {
-        column_above(x, NULL, j, j + 1, 1, limit, many, none);
-        column_above(x, NULL, j + step, j + step + 1, 1, limit, odd, none);
+        column_above(x, NULL, j, j + 1, 1, V_TILE, limit, many, none);
+        column_above(x, NULL, j + step, j + step + 1, 1, V_TILE, limit, odd, none);
     }
-    column_above(x, NULL, j, n, step, limit, many, none);
+    column_above(x, NULL, j, n, step, V_TILE, limit, many, none);
     for (int v = 0; v < V_TILE; v++)
         v_store(count + v * VL, v_add(many[v], odd[v]));
 }
 
-void FVK(column_sums_f32)(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count)
+/* Of COLUMN_PAIR vectors: their bounds, counts and sums are in registers. */
+FV_INLINE void column_sum(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count)
 {
-    vf limit[V_TILE], many[V_TILE];
-    vd all[V_TILE][V_PARTS];
-    if (!w) {
-        column_count(x, n, step, t, count);
-        return;
-    }
-    for (int v = 0; v < V_TILE; v++) {
+    vf limit[COLUMN_PAIR], many[COLUMN_PAIR];
+    vd all[COLUMN_PAIR][V_PARTS];
+    for (int v = 0; v < COLUMN_PAIR; v++) {
         limit[v] = v_load(t + v * VL);
         many[v] = v_zero();
         for (int i = 0; i < V_PARTS; i++)
@@ -66,19 +65,28 @@ void FVK(column_sums_f32)(const float *x, const float *w, int64_t n, int64_t ste
     }
     for (int64_t j = 0; j < n;) {
         const int64_t stop = n - j > COLUMN_GROUP * step ? j + COLUMN_GROUP * step : n;
-        vf part[V_TILE];
-        for (int v = 0; v < V_TILE; v++)
+        vf part[COLUMN_PAIR];
+        for (int v = 0; v < COLUMN_PAIR; v++)
             part[v] = v_zero();
-        column_above(x, w, j, stop, step, limit, many, part);
-        for (int v = 0; v < V_TILE; v++)
+        column_above(x, w, j, stop, step, COLUMN_PAIR, limit, many, part);
+        for (int v = 0; v < COLUMN_PAIR; v++)
             for (int i = 0; i < V_PARTS; i++)
                 all[v][i] = all[v][i] + v_part(part[v], i);
         j += COLUMN_GROUP * step;
     }
-    for (int v = 0; v < V_TILE; v++) {
+    for (int v = 0; v < COLUMN_PAIR; v++) {
         v_store(count + v * VL, many[v]);
         column_put(sum + v * VL, all[v]);
     }
+}
+
+void FVK(column_sums_f32)(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count)
+{
+    if (!w)
+        column_count(x, n, step, t, count);
+    else
+        for (int lane = 0; lane < LANES; lane += COLUMN_PAIR * VL)
+            column_sum(x + lane, w + lane, n, step, t + lane, sum + lane, count + lane);
 }
 
 /* One vector of weights: kept is !(x < cut). */

@@ -39,6 +39,7 @@ FV_INLINE void column_count(const float *x, int64_t n, int64_t step, const float
 {
     vf limit[V_TILE], many[V_TILE], odd[V_TILE], none[V_TILE];
     int64_t j = 0;
+    FV_UNROLL
     for (int v = 0; v < V_TILE; v++) {
         limit[v] = v_load(t + v * VL);
         many[v] = odd[v] = none[v] = v_zero();
@@ -48,6 +49,7 @@ FV_INLINE void column_count(const float *x, int64_t n, int64_t step, const float
         column_above(x, NULL, j + step, j + step + 1, 1, V_TILE, limit, odd, none);
     }
     column_above(x, NULL, j, n, step, V_TILE, limit, many, none);
+    FV_UNROLL
     for (int v = 0; v < V_TILE; v++)
         v_store(count + v * VL, v_add(many[v], odd[v]));
 }

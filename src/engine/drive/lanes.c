@@ -14,7 +14,6 @@
 #include "drive/scratch.h"
 #include "drive/work.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -560,7 +559,8 @@ static void finish_tile(lanes *x, tile *y)
 {
     const fv_work *w = x->work;
     const fovea_arguments *a = x->tensors->arguments;
-    float sink[FVK_MAX_LANES], r[FVK_MAX_LANES], lse[FVK_MAX_LANES];
+    float room[FVK_MAX_LANES], r[FVK_MAX_LANES], lse[FVK_MAX_LANES];
+    const float *sink;
     int64_t row[FVK_MAX_LANES];
     for (int i = 0; i < y->n; i++)
         row[i] = fv_work_row(w, x->task.sequence, &y->place[i]);
@@ -576,18 +576,14 @@ static void finish_tile(lanes *x, tile *y)
         }
         return;
     }
-    if (w->sink)
-        for (int i = 0; i < w->kernel.lanes; i++) {
-            float logit = i < y->n ? fv_work_sink(w, x->tensors, y->place[i].lane.head) : -INFINITY;
-            sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
-        }
-    w->kernel.finish(y->m, y->l, w->sink ? sink : NULL, r, a->lse ? lse : NULL);
+    sink = fv_work_sinks(w, x->tensors, y->place, y->n, w->kernel.lanes, room);
+    w->kernel.finish(y->m, y->l, sink, r, a->lse ? lse : NULL);
     w->kernel.store(y->ot, (int)w->problem.dv, r, y->o, y->n);
     for (int i = 0; i < y->n; i++) {
         if (a->lse)
             a->lse[row[i]] = lse[i];
         if (a->row_max)
-            a->row_max[row[i]] = y->l[i] == 0 ? -INFINITY : y->m[i] == FVK_LOWEST ? -FLT_MAX : y->m[i] * (float)FVK_LN2;
+            a->row_max[row[i]] = fv_work_row_max(y->m[i], y->l[i]);
     }
 }
 

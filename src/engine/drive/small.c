@@ -10,7 +10,6 @@
 #include "drive/scratch.h"
 #include "drive/work.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -191,38 +190,19 @@ static void finish(small *x, const fv_work *w, const fv_tensors *tensors)
 {
     const int lanes = w->kernel.lanes;
     for (int i = 0; i < x->block.n; i += lanes) {
-        float sink[FVK_MAX_LANES];
-        for (int k = 0; w->sink && k < lanes; k++) {
-            float logit = i + k < x->block.n ? fv_work_sink(w, tensors, x->place[i + k].lane.head) : -INFINITY;
-            sink[k] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
-        }
-        w->kernel.finish(x->block.m + i, x->block.l + i, w->sink ? sink : NULL, x->r + i,
-                         tensors->arguments->lse ? x->lse + i : NULL);
+        float room[FVK_MAX_LANES];
+        const float *sink = fv_work_sinks(w, tensors, x->place + i, x->block.n - i, lanes, room);
+        w->kernel.finish(x->block.m + i, x->block.l + i, sink, x->r + i, tensors->arguments->lse ? x->lse + i : NULL);
     }
 }
 
 /* Outputs besides o. Returns the pairs that entered, when someone asks for them. */
 static uint64_t report(const small *x, const fv_work *w, const fv_tensors *tensors, const fv_sequence *s)
 {
-    const fovea_arguments *a = tensors->arguments;
     uint64_t kept = 0;
-    for (int i = 0; i < x->block.n; i++) {
-        int64_t row = fv_work_row(w, s, &x->place[i]);
-        uint8_t *mask = fv_work_mask(w, tensors, s, &x->place[i]);
-        float m = x->block.m[i];
-        if (a->lse)
-            a->lse[row] = x->lse[i];
-        if (a->row_max)
-            a->row_max[row] = x->block.l[i] == 0 ? -INFINITY : m == FVK_LOWEST ? -FLT_MAX : m * (float)FVK_LN2;
-        if (!mask && !a->kept)
-            continue;
-        for (int j = 0; j < (x->block.see ? x->see[i] : x->block.nk); j++) {
-            int seen = !w->has_bias || x->bias[i][j] != -INFINITY;
-            kept += (uint64_t)seen;
-            if (mask)
-                mask[j] = (uint8_t)seen;
-        }
-    }
+    for (int i = 0; i < x->block.n; i++)
+        kept += fv_work_report(w, tensors, s, &x->place[i], x->block.m[i], x->block.l[i], x->lse[i],
+                               x->block.see ? x->see[i] : x->block.nk);
     return kept;
 }
 

@@ -11,7 +11,6 @@
 #include "drive/scratch.h"
 #include "drive/work.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -193,36 +192,19 @@ static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int co
 
 static void finish(thin *x, const fv_work *w, const fv_tensors *tensors)
 {
-    float sink[FVK_MAX_LANES];
-    for (int i = 0; w->sink && i < w->kernel.lanes; i++) {
-        const float logit = i < x->n ? fv_work_sink(w, tensors, x->place[i].lane.head) : -INFINITY;
-        sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
-    }
-    w->kernel.finish(x->m, x->l, w->sink ? sink : NULL, x->r, tensors->arguments->lse ? x->lse : NULL);
+    float room[FVK_MAX_LANES];
+    const float *sink = fv_work_sinks(w, tensors, x->place, x->n, w->kernel.lanes, room);
+    w->kernel.finish(x->m, x->l, sink, x->r, tensors->arguments->lse ? x->lse : NULL);
     w->kernel.store(x->ot, (int)w->problem.dv, x->r, x->o, x->n);
 }
 
 /* Outputs besides o. Returns the pairs that entered, when someone asks for them. */
 static uint64_t report(const thin *x, const fv_work *w, const fv_tensors *tensors, const fv_task *task)
 {
-    const fovea_arguments *a = tensors->arguments;
     const int edge = has_edge(task->pass, &task->sequence->lengths->shape);
     uint64_t kept = 0;
-    for (int i = 0; i < x->n; i++) {
-        const int64_t row = fv_work_row(w, task->sequence, &x->place[i]);
-        const float *bias = fv_work_bias(w, tensors, task->sequence, &x->place[i]);
-        uint8_t *mask = fv_work_mask(w, tensors, task->sequence, &x->place[i]);
-        if (a->lse)
-            a->lse[row] = x->lse[i];
-        if (a->row_max)
-            a->row_max[row] = x->l[i] == 0 ? -INFINITY : x->m[i] == FVK_LOWEST ? -FLT_MAX : x->m[i] * (float)FVK_LN2;
-        for (int j = 0; (mask || a->kept) && j < (edge ? x->see[i] : x->nk); j++) {
-            const int seen = !bias || bias[j] != -INFINITY;
-            kept += (uint64_t)seen;
-            if (mask)
-                mask[j] = (uint8_t)seen;
-        }
-    }
+    for (int i = 0; i < x->n; i++)
+        kept += fv_work_report(w, tensors, task->sequence, &x->place[i], x->m[i], x->l[i], x->lse[i], edge ? x->see[i] : x->nk);
     return kept;
 }
 

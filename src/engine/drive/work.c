@@ -3,6 +3,7 @@
 
 #include "core/numbers.h"
 
+#include <float.h>
 #include <math.h>
 
 void fv_work_task(const fv_work *work, unsigned pass, int64_t t, fv_task *task)
@@ -172,4 +173,41 @@ uint8_t *fv_work_mask(const fv_work *w, const fv_tensors *tensors, const fv_sequ
     if (!tensors->arguments->mask)
         return NULL;
     return tensors->arguments->mask + fv_work_row(w, s, place) * w->mask_keys;
+}
+
+const float *fv_work_sinks(const fv_work *w, const fv_tensors *tensors, const fv_place *place, int n, int lanes, float *sink)
+{
+    if (!w->sink)
+        return NULL;
+    for (int i = 0; i < lanes; i++) {
+        const float logit = i < n ? fv_work_sink(w, tensors, place[i].lane.head) : -INFINITY;
+        sink[i] = logit == -INFINITY ? FVK_HIDDEN : logit * (float)FVK_LOG2E;
+    }
+    return sink;
+}
+
+float fv_work_row_max(float m, float l)
+{
+    return l == 0 ? -INFINITY : m == FVK_LOWEST ? -FLT_MAX : m * (float)FVK_LN2;
+}
+
+uint64_t fv_work_report(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place, float m,
+                        float l, float lse, int see)
+{
+    const fovea_arguments *a = tensors->arguments;
+    const int64_t row = fv_work_row(w, s, place);
+    const float *bias = fv_work_bias(w, tensors, s, place);
+    uint8_t *mask = fv_work_mask(w, tensors, s, place);
+    uint64_t kept = 0;
+    if (a->lse)
+        a->lse[row] = lse;
+    if (a->row_max)
+        a->row_max[row] = fv_work_row_max(m, l);
+    for (int j = 0; (mask || a->kept) && j < see; j++) {
+        const int seen = !bias || bias[j] != -INFINITY;
+        kept += (uint64_t)seen;
+        if (mask)
+            mask[j] = (uint8_t)seen;
+    }
+    return kept;
 }

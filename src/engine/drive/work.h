@@ -183,8 +183,17 @@ static inline float fv_work_bias_units(float bias)
 }
 /* Sink logit of a head in nats, -INFINITY when there is none. */
 float fv_work_sink(const fv_work *work, const fv_tensors *tensors, int64_t head);
+/* Sinks of n places for the kernel `finish`, in log2 units, FVK_HIDDEN up to `lanes`: returns `sink`, or NULL when no head has one. */
+const float *fv_work_sinks(const fv_work *work, const fv_tensors *tensors, const fv_place *place, int n, int lanes, float *sink);
+/* The true maximum of a row in nats from the m and l of its softmax: -infinity without keys. */
+float fv_work_row_max(float m, float l);
 /* Output mask row of a place, or NULL. */
 uint8_t *fv_work_mask(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
+
+/* Outputs besides o of a place that saw its first `see` keys, those that its bias hides apart, with state m, l and lse in nats.
+   Returns the pairs that entered, 0 when nobody asks for them. */
+uint64_t fv_work_report(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place, float m,
+                        float l, float lse, int see);
 
 /* Drivers. scratch: scratch_bytes, aligned to 64; a worker's own, its first word NULL at its first task of a pass. */
 void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch);

@@ -561,7 +561,9 @@ ParameterizedTest(unsigned *isa, attention, threads_change_no_bit)
     static const struct {
         const char *spec;
         int64_t lq, lk;
-    } of[] = {{"dense", 130, 130}, {"dense", 1, 9000}, {"sparse-strided:stride=12", 130, 130}, {"topk:k=7", 40, 60}};
+    } of[] = {{"dense", 130, 130}, {"dense", 1, 9000}, {"sparse-strided:stride=12", 130, 130}, {"topk:k=7", 40, 60},
+              /* tiles that share no list; rows searched in the lanes from a sample */
+              {"bigbird:block=16,random=2", 700, 700}, {"topk:k=7", 70, 1100}, {"sparsemax", 70, 1100}};
     attention_run run = with_isa(isa);
     for (size_t n = 0; n < sizeof of / sizeof *of; n++)
         for (int type = 0; type < 3; type++) {

@@ -57,6 +57,8 @@ libengine_la_SOURCES = \
 	src/engine/drive/normalise.c \
 	src/engine/drive/normalise.h \
 	src/engine/drive/pruned.c \
+	src/engine/drive/pruned.h \
+	src/engine/drive/pruned_columns.c \
 	src/engine/drive/rows.c \
 	src/engine/drive/scratch.h \
 	src/engine/drive/columns.c \

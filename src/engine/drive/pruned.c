@@ -3,49 +3,20 @@
 
    First the scores of the tile against every key that some row sees; then the normaliser, which says which keys a row keeps and
    with what weights; then the values of the kept keys only. Scratch is one tile of rows x keys, never lq x lk. Normalisers with
-   a form for whole tiles (columns.h) find the scores where the lanes kernels leave them. For the others, and with a bias or few
+   a form for whole tiles (pruned_columns.c) find the scores where the lanes kernels leave them. For the others, and with a bias or few
    rows, scores and weights lie row by row: reading a column of a lane tile one by one would touch one cache line per score.
 
    Cost per tile of n keys: 2 n d flops per row for the scores, the normaliser's own few passes over n numbers, and for the
    values what is less: 2 dv flops per kept pair, a row at a time, or the lane tile's 2 dv per key and lane. */
-#include "core/numbers.h"
+#include "drive/pruned.h"
+
 #include "drive/scratch.h"
-#include "drive/work.h"
 
 #include <math.h>
 #include <string.h>
 
 /* NEAR: bytes of values that stay close while the rows of a tile use them. */
-enum { ROWS = FVK_MAX_ROWS, NEAR = 256 << 10, NEAR_KEYS = 4096, FEW = 32 };
-
-typedef struct pruned {
-    const fv_work *work;
-    fv_tensors *tensors;
-    fv_task task;
-    fv_place place[FVK_MAX_LANES];
-    int n, thin;         /* rows; few enough for the rows family */
-    ptrdiff_t lds;       /* items between neighbouring rows of s and at */
-    int64_t keys;        /* of the tile */
-    const fv_span *span; /* where they come from */
-    size_t spans;
-    int32_t *key;        /* [keys] */
-    uint32_t *see;       /* [keys]: rows that see it, only where a bias may hide single pairs */
-    const void **k, **v; /* [keys] */
-    float *s;            /* s[row][lds]: scores, then the weights kept */
-    int32_t *at;         /* at[row][lds]: which of the tile's keys, ascending; not there for rows that keep all of them */
-    int64_t kept[FVK_MAX_LANES];
-    uint32_t spread;     /* rows with a weight per key of the tile instead, FVK_DROPPED for those not kept */
-    float factor[FVK_MAX_LANES]; /* of all weights of a row that is spread; else 1 */
-    float *row, *p;      /* one row: visible scores, weights */
-    int32_t *list;
-    void *normalise;
-    float *qt, *ot, *kpos, *pack, *wide;
-    const void **near;   /* rows of values for a kernel */
-    uint32_t *rows;      /* [keys]: lanes that see, and later keep, it */
-    fv_columns c;        /* the tile in the lanes, where the normaliser has that form */
-    float lse[FVK_MAX_LANES], top[FVK_MAX_LANES];
-    void *pattern;
-} pruned;
+enum { ROWS = FVK_MAX_ROWS, NEAR = 256 << 10, NEAR_KEYS = FV_PRUNED_NEAR_KEYS, FEW = 32 };
 
 static int64_t near_keys(const fv_work *w)
 {
@@ -55,7 +26,7 @@ static int64_t near_keys(const fv_work *w)
     return n < w->block ? w->block : n;
 }
 
-static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass *pass, char *base, pruned *x)
+static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass *pass, char *base, fv_pruned *x)
 {
     fv_scratch at = {base, 0};
     size_t width = (size_t)w->kernel.lanes > ROWS ? (size_t)w->kernel.lanes : ROWS, keys = (size_t)lengths->shape.lk;
@@ -86,11 +57,11 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
 
 size_t fv_pruned_scratch(const fv_work *work, const fv_lengths *lengths, const fv_pass *pass)
 {
-    pruned x;
+    fv_pruned x;
     return lay_out(work, lengths, pass, NULL, &x);
 }
 
-static void find_keys(pruned *x)
+static void find_keys(fv_pruned *x)
 {
     fv_lane lane[FVK_MAX_LANES];
     for (int i = 0; i < x->n; i++)
@@ -110,7 +81,7 @@ static void find_keys(pruned *x)
 }
 
 /* Rows of floats where the problem's type has 16 bits. */
-static const void *const *widen(pruned *x, const void **row, int n, int64_t d)
+const void *const *fv_pruned_widen(fv_pruned *x, const void **row, int n, int64_t d)
 {
     if (!x->work->kernel.widen)
         return (const void *const *)row;
@@ -120,7 +91,7 @@ static const void *const *widen(pruned *x, const void **row, int n, int64_t d)
     return (const void *const *)x->near;
 }
 
-static void edit_scores(pruned *x, int64_t at, int n, float *s)
+void fv_pruned_edit(fv_pruned *x, int64_t at, int n, float *s)
 {
     const fv_work *w = x->work;
     int64_t shift = x->task.sequence->lengths->shape.lk - x->task.sequence->lengths->shape.lq;
@@ -141,7 +112,7 @@ static void edit_scores(pruned *x, int64_t at, int n, float *s)
         }
 }
 
-static void find_scores(pruned *x)
+static void find_scores(fv_pruned *x)
 {
     const fv_work *w = x->work;
     const int d = (int)w->problem.d;
@@ -156,10 +127,10 @@ static void find_scores(pruned *x)
                           NULL);
         else {
             const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
-            w->kernel.qk(x->qt, d, widen(x, x->k + at, n, d), n, NULL, s, raw, NULL, next, 0, d);
+            w->kernel.qk(x->qt, d, fv_pruned_widen(x, x->k + at, n, d), n, NULL, s, raw, NULL, next, 0, d);
         }
         if (w->softcap > 0 || w->alibi)
-            edit_scores(x, at, n, s);
+            fv_pruned_edit(x, at, n, s);
         for (int i = 0; i < x->n; i++)
             row[i] = x->s + i * x->lds + at;
         if (!x->thin)
@@ -167,7 +138,7 @@ static void find_scores(pruned *x)
     }
 }
 
-static void add_bias(pruned *x, int i)
+static void add_bias(fv_pruned *x, int i)
 {
     const float *bias = fv_work_bias(x->work, x->tensors, x->task.sequence, &x->place[i]);
     for (int64_t j = 0; bias && j < x->keys; j++) {
@@ -179,7 +150,7 @@ static void add_bias(pruned *x, int i)
 }
 
 /* Next stretch lo..hi of the tile's keys, from *hi on, that row i sees; 0 when there is none. *span counts along. */
-static int stretch(const pruned *x, int i, size_t *span, int64_t *lo, int64_t *hi)
+int fv_pruned_stretch(const fv_pruned *x, int i, size_t *span, int64_t *lo, int64_t *hi)
 {
     if (x->work->has_bias) { /* key by key: a bias may hide single pairs */
         for (*lo = *hi; *lo < x->keys && !(x->see[*lo] >> i & 1);)
@@ -196,7 +167,7 @@ static int stretch(const pruned *x, int i, size_t *span, int64_t *lo, int64_t *h
 }
 
 /* Moves a list of m of n visible keys of row i, in x->list, to the tile's keys. `first` is where the visible ones begin. */
-static void place_list(pruned *x, int i, int64_t m, int64_t n, int64_t first, int gaps)
+static void place_list(fv_pruned *x, int i, int64_t m, int64_t n, int64_t first, int gaps)
 {
     int32_t *at = x->at + i * x->lds;
     int64_t lo, hi = 0, before = 0, from = 0;
@@ -211,7 +182,7 @@ static void place_list(pruned *x, int i, int64_t m, int64_t n, int64_t first, in
             at[j] = x->list[j] + (int32_t)first;
         return;
     }
-    while (from < m && stretch(x, i, &span, &lo, &hi)) {
+    while (from < m && fv_pruned_stretch(x, i, &span, &lo, &hi)) {
         for (; from < m && x->list[from] < before + hi - lo; from++)
             at[from] = x->list[from] + (int32_t)(lo - before);
         before += hi - lo;
@@ -219,7 +190,7 @@ static void place_list(pruned *x, int i, int64_t m, int64_t n, int64_t first, in
 }
 
 /* Spreads the weights of row i's n visible keys, from `p` on, over the tile's keys. */
-static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t first, int gaps)
+static void spread_row(fv_pruned *x, int i, const float *p, int64_t n, int64_t first, int gaps)
 {
     float *s = x->s + i * x->lds;
     int64_t lo, hi = 0, end = 0, before = 0;
@@ -232,7 +203,7 @@ static void spread_row(pruned *x, int i, const float *p, int64_t n, int64_t firs
         s[j] = FVK_DROPPED;
     for (int64_t j = first + n; !gaps && j < x->keys; j++)
         s[j] = FVK_DROPPED;
-    for (; gaps && stretch(x, i, &span, &lo, &hi); end = hi) {
+    for (; gaps && fv_pruned_stretch(x, i, &span, &lo, &hi); end = hi) {
         for (int64_t j = end; j < lo; j++)
             s[j] = FVK_DROPPED;
         memcpy(s + lo, p + before, (size_t)(hi - lo) * sizeof *s);
@@ -249,7 +220,7 @@ static void ask(const void *row, size_t bytes)
 }
 
 /* Row i: visible scores to weights. */
-static void normalise(pruned *x, int i)
+static void normalise(fv_pruned *x, int i)
 {
     const fv_work *w = x->work;
     float *s = x->s + i * x->lds;
@@ -261,7 +232,7 @@ static void normalise(pruned *x, int i)
                    .kernel = &w->kernel.row, .may_spread = !x->thin, .scratch = x->normalise, .p = x->p, .at = x->list,
                    .max = -INFINITY, .lse = -INFINITY};
     add_bias(x, i);
-    while (stretch(x, i, &span, &lo, &hi)) {
+    while (fv_pruned_stretch(x, i, &span, &lo, &hi)) {
         if (n == 0)
             first = lo;
         else if (!gaps++)
@@ -290,7 +261,7 @@ static void normalise(pruned *x, int i)
 }
 
 /* Adds the values of items lo..hi of row i's list to o. */
-static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
+static void add_values(fv_pruned *x, int i, int64_t lo, int64_t hi, float *o)
 {
     const fv_work *w = x->work;
     const int32_t *at = x->at + i * x->lds;
@@ -308,7 +279,7 @@ static void add_values(pruned *x, int i, int64_t lo, int64_t hi, float *o)
 
 /* Values of the keys that each row keeps, row by row. Where most keys are kept by some row (many), a stretch of keys at a time
    so that their values are near for the next row. */
-static void weigh_rows(pruned *x, int many, float *const *o)
+static void weigh_rows(fv_pruned *x, int many, float *const *o)
 {
     const fv_work *w = x->work;
     const int64_t stretch = many ? near_keys(w) : x->keys;
@@ -333,7 +304,7 @@ static void weigh_rows(pruned *x, int many, float *const *o)
 }
 
 /* The same when all rows of a thin tile keep all keys: values are read once. */
-static void weigh_thin(pruned *x, float *const *o)
+static void weigh_thin(fv_pruned *x, float *const *o)
 {
     const fv_work *w = x->work;
     const int64_t dv = w->problem.dv;
@@ -344,7 +315,7 @@ static void weigh_thin(pruned *x, float *const *o)
 }
 
 /* Weights of keys at..at+n-1 as rows; returns 1 when every row keeps every key of the tile. */
-static int spread_lists(pruned *x, int64_t at, int n, int64_t *from, const void **row)
+static int spread_lists(fv_pruned *x, int64_t at, int n, int64_t *from, const void **row)
 {
     float *by_row = x->pack + (size_t)x->work->block * (size_t)x->work->kernel.lanes;
     int every = 1;
@@ -368,7 +339,7 @@ static int spread_lists(pruned *x, int64_t at, int n, int64_t *from, const void 
 
 /* Values of all keys for all rows, in lanes, to ot; with masks, or with weights of 0 in their place. Returns 1 when a weight
    stood in for a mask. */
-static int add_lanes(pruned *x, int masks)
+static int add_lanes(fv_pruned *x, int masks)
 {
     const fv_work *w = x->work;
     const int dv = (int)w->problem.dv;
@@ -384,7 +355,7 @@ static int add_lanes(pruned *x, int masks)
         w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
         if (!every)
             w->kernel.kept(x->pack, n, x->rows);
-        w->kernel.pv(x->pack, n, widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot);
+        w->kernel.pv(x->pack, n, fv_pruned_widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot);
         stands |= !every && !masks;
     }
     return stands;
@@ -392,7 +363,7 @@ static int add_lanes(pruned *x, int masks)
 
 /* A weight of 0 adds nothing to a finite sum, unless the value is NaN or infinite, and then the sum is as well. So masks, which
    take a quarter of the time longer, are for the tiles whose sums are not finite without. */
-static void weigh_lanes(pruned *x, float *const *o)
+static void weigh_lanes(fv_pruned *x, float *const *o)
 {
     const fv_work *w = x->work;
     const int dv = (int)w->problem.dv;
@@ -403,7 +374,7 @@ static void weigh_lanes(pruned *x, float *const *o)
 }
 
 /* Rows that were spread, as lists again. */
-static void gather(pruned *x)
+static void gather(fv_pruned *x)
 {
     const fv_row_kernels *kernel = &x->work->kernel.row;
     for (int i = 0; i < x->n; i++) {
@@ -416,7 +387,7 @@ static void gather(pruned *x)
 
 /* What the other rows keep decides about speed only: either way a row's values are added in the order of its keys, one fma
    each, and the factor comes last, so that the bits are the same. */
-static uint64_t weigh(pruned *x)
+static uint64_t weigh(fv_pruned *x)
 {
     const fv_work *w = x->work;
     float *o[FVK_MAX_LANES];
@@ -435,186 +406,7 @@ static uint64_t weigh(pruned *x)
     return (uint64_t)kept;
 }
 
-/* ------------------------------------------------------------------ all rows of a tile at once, in the lanes */
-
-static uint32_t lanes_of(const pruned *x)
-{
-    return (uint32_t)((1ull << x->n) - 1);
-}
-
-/* Lanes that see keys at..at+n-1, from the spans that *span and *off count along; returns 1 when all do. */
-static int see(pruned *x, int64_t at, int n, size_t *span, int64_t *off)
-{
-    const uint32_t every = lanes_of(x);
-    int all = 1;
-    for (int j = 0; j < n;) {
-        const fv_span *s = &x->span[*span];
-        const int64_t left = s->hi - s->lo - *off;
-        const int m = left < n - j ? (int)left : n - j;
-        all &= ((uint32_t)s->lanes & every) == every;
-        for (int k = 0; k < m; k++)
-            x->rows[at + j + k] = (uint32_t)s->lanes;
-        j += m;
-        *off += m;
-        if (m == left) {
-            ++*span;
-            *off = 0;
-        }
-    }
-    return all;
-}
-
-/* Scores of the tile in the lanes, and which of them can be normalised there: those without NaN, infinity or hidden keys that only
-   a score of -infinity hides. */
-static void find_columns(pruned *x)
-{
-    const fv_work *w = x->work;
-    const int d = (int)w->problem.d, lanes = w->kernel.lanes, edits = w->softcap > 0 || w->alibi;
-    float raw[FVK_MAX_LANES] = {0}, hidden[FVK_MAX_LANES], count[FVK_MAX_LANES], finite[FVK_MAX_LANES] = {0};
-    fv_columns *c = &x->c;
-    int64_t off = 0;
-    size_t span = 0;
-    for (int i = 0; i < FVK_MAX_LANES; i++) {
-        c->top[i] = hidden[i] = FVK_HIDDEN;
-        c->seen[i] = 0;
-        c->sink[i] = w->sink && i < x->n ? fv_work_sink(w, x->tensors, x->place[i].lane.head) : -INFINITY;
-    }
-    for (int64_t at = 0; at < x->keys; at += w->block) {
-        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block, all = see(x, at, n, &span, &off);
-        const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
-        float *s = c->s + at * lanes;
-        w->kernel.qk(x->qt, d, widen(x, x->k + at, n, d), n, all || edits ? NULL : x->rows + at, s, edits ? raw : c->top, NULL,
-                     next, 0, d);
-        if (edits) {
-            edit_scores(x, at, n, s);
-            w->kernel.hide(s, n, all ? NULL : x->rows + at, c->top);
-        }
-        w->kernel.column.sums(s, NULL, n, 1, hidden, NULL, count);
-        for (int i = 0; i < lanes; i++)
-            finite[i] += count[i];
-    }
-    for (size_t k = 0; k < x->spans; k++)
-        for (int i = 0; i < x->n; i++)
-            c->seen[i] += x->span[k].lanes >> i & 1 ? (float)(x->span[k].hi - x->span[k].lo) : 0;
-    c->live = 0;
-    for (int i = 0; i < x->n; i++)
-        if (c->seen[i] > 0 && finite[i] == c->seen[i] && c->top[i] < INFINITY)
-            c->live |= 1u << i;
-}
-
-/* Lane i by the row form. */
-static void normalise_lane(pruned *x, int i)
-{
-    const fv_work *w = x->work;
-    fv_columns *c = &x->c;
-    const int64_t lanes = w->kernel.lanes;
-    fv_scores r = {.s = x->row, .arg = w->arg, .sink = c->sink[i], .kernel = &w->kernel.row, .scratch = x->normalise,
-                   .p = x->p, .at = x->list, .max = -INFINITY, .lse = -INFINITY};
-    int64_t lo, hi = 0, n = 0, m = 0, next = 0;
-    size_t span = 0;
-    while (stretch(x, i, &span, &lo, &hi))
-        for (int64_t j = lo; j < hi; j++)
-            x->row[n++] = c->s[j * lanes + i];
-    r.n = n;
-    if (n)
-        m = fv_normalise(w->normaliser, &r);
-    for (int64_t j = 0; j < x->keys; j++) {
-        c->e[j * lanes + i] = 0;
-        x->rows[j] &= ~(1u << i);
-    }
-    for (span = 0, hi = 0, n = 0; next < m && stretch(x, i, &span, &lo, &hi);)
-        for (int64_t j = lo; j < hi; j++, n++)
-            if (next < m && (m == r.n || x->list[next] == n)) {
-                c->e[j * lanes + i] = x->p[next++];
-                x->rows[j] |= 1u << i;
-            }
-    c->kept[i] = m;
-    c->factor[i] = 1;
-    c->top[i] = r.max;
-    c->lse[i] = r.lse;
-}
-
-/* Values by the lane tile. A weight of 0 adds nothing to a finite sum, unless the value is NaN or infinite, and then the sum is as
-   well: so masks are for the tiles whose sums are not finite without. */
-static void add_columns(pruned *x, int masks)
-{
-    const fv_work *w = x->work;
-    const int dv = (int)w->problem.dv;
-    float ones[FVK_MAX_LANES];
-    for (int i = 0; i < FVK_MAX_LANES; i++)
-        ones[i] = 1;
-    for (int64_t at = 0; at < x->keys; at += w->block) {
-        const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
-        w->kernel.pv(x->c.e + at * w->kernel.lanes, n, widen(x, x->v + at, n, dv), dv, masks ? x->rows + at : NULL,
-                     at ? ones : NULL, x->ot);
-    }
-}
-
-/* Either way a row's values are added in the order of its keys, one fma each, and the factor comes last. */
-static uint64_t weigh_columns(pruned *x)
-{
-    const fv_work *w = x->work;
-    const int64_t dv = w->problem.dv, lanes = w->kernel.lanes;
-    float *o[FVK_MAX_LANES], least, most;
-    int64_t kept = 0;
-    for (int i = 0; i < x->n; i++) {
-        o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
-        kept += x->c.kept[i];
-    }
-    if (kept && 3 * kept >= x->keys * lanes) {
-        if (x->c.clean)
-            add_columns(x, 0);
-        if (!x->c.clean || !w->kernel.row.range(x->ot, dv * lanes, &least, &most))
-            add_columns(x, 1);
-        w->kernel.store(x->ot, (int)dv, x->c.factor, o, x->n);
-        return (uint64_t)kept;
-    }
-    for (int i = 0; i < x->n; i++)
-        memset(o[i], 0, (size_t)dv * sizeof(float));
-    for (int64_t at = 0; kept && at < x->keys;) {
-        const int64_t most = w->kernel.widen ? w->block : NEAR_KEYS;
-        const int n = x->keys - at < most ? (int)(x->keys - at) : (int)most;
-        w->kernel.column.add(x->c.e + at * lanes, n, x->rows + at, lanes_of(x), widen(x, x->v + at, n, dv), (int)dv, o);
-        at += n;
-    }
-    for (int i = 0; i < x->n; i++)
-        w->kernel.row.scale(o[i], dv, (double)x->c.factor[i], o[i]);
-    return (uint64_t)kept;
-}
-
-static uint64_t columns(pruned *x)
-{
-    fv_columns *c = &x->c;
-    c->kernel = &x->work->kernel.column;
-    c->row = &x->work->kernel.row;
-    c->clean = 1;
-    c->arg = x->work->arg;
-    c->s = x->s;
-    c->e = (float *)x->at;
-    c->n = x->keys;
-    c->value = (const void *const *)x->v;
-    c->value_bytes = (size_t)x->work->problem.dv * fv_dtype_bytes(x->work->problem.dtype);
-    c->lanes = x->work->kernel.lanes;
-    c->rows = x->rows;
-    find_columns(x);
-    for (int i = 0; i < FVK_MAX_LANES; i++) {
-        c->kept[i] = 0;
-        c->factor[i] = 0;
-        c->lse[i] = -INFINITY;
-    }
-    if (c->live)
-        x->work->normaliser->columns(c);
-    for (int i = 0; i < x->n; i++) {
-        if (!(c->live >> i & 1))
-            normalise_lane(x, i);
-        x->kept[i] = c->kept[i];
-        x->top[i] = c->top[i];
-        x->lse[i] = c->lse[i];
-    }
-    return weigh_columns(x);
-}
-
-static void write_rows(pruned *x)
+static void write_rows(fv_pruned *x)
 {
     const fv_work *w = x->work;
     const fovea_arguments *a = x->tensors->arguments;
@@ -642,7 +434,7 @@ static void write_rows(pruned *x)
     }
 }
 
-static void take_queries(pruned *x)
+static void take_queries(fv_pruned *x)
 {
     const fv_work *w = x->work;
     const int64_t d = w->problem.d, ld = (d + 15) & ~15;
@@ -666,7 +458,7 @@ static void take_queries(pruned *x)
 
 void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
 {
-    pruned x;
+    fv_pruned x;
     int64_t key_class;
     uint64_t kept;
     x.work = work;
@@ -683,7 +475,7 @@ void fv_pruned_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int
     take_queries(&x);
     x.c.kernel = NULL;
     if (!x.thin && x.keys && work->normaliser->columns && !work->has_bias && x.keys < FV_COLUMNS_MOST)
-        kept = columns(&x);
+        kept = fv_pruned_columns(&x);
     else {
         find_scores(&x);
         for (int i = 0; i < x.n; i++)

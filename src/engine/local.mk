@@ -54,6 +54,9 @@ libengine_la_SOURCES = \
 	src/engine/drive/execute.c \
 	src/engine/drive/execute.h \
 	src/engine/drive/lanes.c \
+	src/engine/drive/lanes.h \
+	src/engine/drive/lanes_block.c \
+	src/engine/drive/lanes_keys.c \
 	src/engine/drive/normalise.c \
 	src/engine/drive/normalise.h \
 	src/engine/drive/pruned.c \

@@ -1,0 +1,245 @@
+/* One block of keys under one tile of lanes: scores, edits, softmax, values, from the tensors' rows or from a copy that tiles
+   share, and what to ask memory for meanwhile. */
+#include "core/numbers.h"
+#include "drive/lanes.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_MR = 32 }; /* no kernel takes more keys at once */
+
+/* Adds bias rows to a score block and takes pairs whose bias is -inf out of rows[], the queue's own; returns the lanes that see
+   all its keys. */
+static uint32_t add_bias(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q)
+{
+    const fv_work *w = x->work;
+    uint32_t all = ~0u;
+    if (q->first >= 0 && x->task.pass->step == 1) { /* neighbours: rows of the bias are turned into lanes as queries are */
+        const void *row[FVK_MAX_LANES];
+        for (int i = 0; i < y->n; i++)
+            row[i] = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]) + q->first;
+        w->kernel.pack_f32(row, y->n, q->n, 1.0f, x->bias);
+        return w->kernel.bias(x->s, q->n, x->bias, q->rows);
+    }
+    for (int i = 0; i < y->n; i++) {
+        const float *bias = fv_work_bias(w, x->tensors, x->task.sequence, &y->place[i]);
+        for (int j = 0; j < q->n; j++) {
+            float b = bias[q->key[j]];
+            if (b == -INFINITY)
+                q->rows[j] &= ~(1u << i);
+            else
+                x->s[(size_t)j * (size_t)w->kernel.lanes + (size_t)i] += fv_work_bias_units(b);
+        }
+    }
+    for (int j = 0; j < q->n; j++)
+        all &= q->rows[j];
+    return all;
+}
+
+/* Returns 0 when every lane sees every key. */
+static int edit_block(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked)
+{
+    const fv_work *w = x->work;
+    if (w->softcap > 0 || w->alibi) {
+        fvk_edit e = {w->softcap, w->alibi ? x->slope : NULL, x->pos, x->kpos, (float)FVK_LOG2E};
+        if (w->alibi) {
+            int64_t shift = x->task.sequence->lengths->shape.lk - x->task.sequence->lengths->shape.lq;
+            for (int i = 0; i < w->kernel.lanes; i++) {
+                x->pos[i] = i < y->n ? (float)(y->place[i].lane.row + shift) : 0;
+                x->slope[i] = i < y->n ? w->slopes[y->place[i].lane.head] : 0;
+            }
+            for (int j = 0; j < q->n; j++)
+                x->kpos[j] = (float)q->key[j];
+        }
+        w->kernel.edit(x->s, q->n, &e);
+    }
+    if (w->has_bias) {
+        if (!masked)
+            memset(q->rows, 0xff, (size_t)q->n * sizeof *q->rows);
+        masked = (add_bias(x, y, q) & y->all) != y->all;
+    }
+    w->kernel.hide(x->s, q->n, masked ? q->rows : NULL, y->mx);
+    return masked;
+}
+
+static void record(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, int masked)
+{
+    if (!x->tensors->arguments->kept && !x->tensors->arguments->mask)
+        return;
+    for (int j = 0; j < q->n; j++)
+        x->kept += (uint64_t)__builtin_popcount(masked ? q->rows[j] & y->all : y->all);
+    for (int i = 0; i < y->n; i++) {
+        uint8_t *mask = fv_work_mask(x->work, x->tensors, x->task.sequence, &y->place[i]);
+        for (int j = 0; mask && j < q->n; j++)
+            if (!masked || (q->rows[j] >> i & 1))
+                mask[q->key[j]] = 1;
+    }
+}
+
+static int is_copied(const fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
+{
+    return form == x->copy_form && q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
+}
+
+/* Whether f32 rows of a block are better read from a copy: when it is there, or when the next tile is at the same keys and
+   tiles are many. */
+static int copy_pays(const fv_lanes *x, const fv_lanes_tile *y, const fv_lanes_queue *q)
+{
+    const fv_lanes_tile *z = y + 1;
+    int64_t z_first = -1;
+    if (!x->work->copies || x->sharing < x->work->copies || q->first < 0)
+        return 0;
+    if (is_copied(x, q, FV_AS_ROWS))
+        return 1;
+    if (q != &y->full || z == x->tile + x->sharing)
+        return 0;
+    if (z->full.n)
+        z_first = z->full.first;
+    else if (z->at < z->spans && (uint32_t)z->span[z->at].lanes == z->all)
+        z_first = x->key_class + x->task.pass->step * z->next;
+    return z_first == q->first;
+}
+
+/* Rows of a block to the copy, values in a form of their own, once for the tiles that share consecutive keys. */
+static void copy_block(fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
+{
+    const fv_work *w = x->work;
+    int d = (int)w->problem.d, dv = (int)w->problem.dv;
+    if (is_copied(x, q, form))
+        return;
+    x->copy_first = q->first;
+    x->copy_n = q->n;
+    x->copy_form = form;
+    if (w->kernel.widen) {
+        if (!w->kernel.qk_pair)
+            w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
+        if (form == FV_AS_TILES)
+            x->copy_finite = w->kernel.values_tile(q->v, q->n, dv, x->copy_v);
+        else if (form == FV_AS_PAIRS)
+            w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v);
+        else
+            w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
+        return;
+    }
+    for (int j = 0; w->copy_keys && j < q->n; j++)
+        memcpy(x->copy_k + j * x->ldk, q->k[j], (size_t)d * sizeof(float));
+    for (int j = 0; w->copy_values && j < q->n; j++)
+        memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
+}
+
+/* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
+   block, and to L1 each key row ahead of its turn, for the hardware foresees neither; in a group, by the first tile the
+   keys of the next block and by the second its values, where keys lie at a fixed distance. */
+static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const void *const *k, const uint32_t *rows, float *mx)
+{
+    const fv_work *w = x->work;
+    const fovea_problem *p = &w->problem;
+    const void *const *far = NULL, *const *near = NULL;
+    ptrdiff_t shift = 0, next = (ptrdiff_t)w->block * x->task.pass->step * (ptrdiff_t)fv_dtype_bytes(p->dtype);
+    int fixed = !x->tensors->arguments->k_rows && !p->page_size, width = 0;
+    int scattered = !rows && (x->sparse || q->first < 0) && k == (const void *const *)q->k;
+    if (x->sharing == 1 || scattered) {
+        far = (const void *const *)q->v;
+        width = (int)p->dv;
+        near = scattered && q->n >= MOST_MR ? k : NULL;
+    } else if (fixed && y == &x->tile[0]) {
+        far = (const void *const *)q->k;
+        shift = next * p->k.token;
+        width = (int)p->d;
+    } else if (fixed && y == &x->tile[1]) {
+        far = (const void *const *)q->v;
+        shift = next * p->v.token;
+        width = (int)p->dv;
+    }
+    if (w->kernel.qk_pair)
+        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far, shift, width);
+    else
+        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far, shift, width);
+}
+
+int fv_lanes_pair_keys(const fv_work *w)
+{
+    return w->block / 3;
+}
+
+/* The form of a block's values that its kernels want; pairs want all lanes to see all keys. */
+static fv_copy_form form_of(const fv_lanes *x, const fv_lanes_queue *q, int masked)
+{
+    const fv_kernels *kernel = &x->work->kernel;
+    if (kernel->pv_tile)
+        return FV_AS_TILES;
+    return !masked && kernel->pv_pair && q->n >= fv_lanes_pair_keys(x->work) ? FV_AS_PAIRS : FV_AS_ROWS;
+}
+
+/* Values that are not finite, which tiles leave out, to the lanes that see them. So a hidden one changes no bit. */
+static void add_wild(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, int masked)
+{
+    const int lanes = x->work->kernel.lanes, dv = (int)x->work->problem.dv;
+    float *v = x->copy_k + (ptrdiff_t)x->work->block * x->ldk;
+    for (int j = 0; j < q->n; j++) {
+        x->work->kernel.widen(q->v + j, 1, dv, v, x->ldv);
+        for (int c = 0; c < dv; c++)
+            for (int i = 0; !isfinite(v[c]) && i < y->n; i++)
+                if (!masked || (q->rows[j] >> i & 1))
+                    y->ot[c * lanes + i] += exp2f(x->s[j * lanes + i] - y->m[i]) * v[c];
+    }
+}
+
+void fv_lanes_flush(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked)
+{
+    const fv_work *w = x->work;
+    const fv_kernels *kernel = &w->kernel;
+    int dv = (int)w->problem.dv;
+    fv_copy_form form = FV_AS_ROWS;
+    const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
+    float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
+    if (!kernel->qk_pair && (kernel->widen || copy_pays(x, y, q))) {
+        copy_block(x, q, FV_AS_ROWS);
+        k = kernel->widen || w->copy_keys ? (const void *const *)x->copy_rows_k : k;
+        v = kernel->widen || w->copy_values ? (const void *const *)x->copy_rows_v : v;
+    }
+    score(x, y, q, k, masked && !w->edits ? q->rows : NULL, w->edits ? raw : y->mx);
+    if (w->edits)
+        masked = edit_block(x, y, q, masked);
+    if (kernel->qk_pair) { /* keys were read in place */
+        form = form_of(x, q, masked);
+        copy_block(x, q, form);
+        v = (const void *const *)x->copy_rows_v;
+    }
+    if (form == FV_AS_TILES) {
+        /* one part may take the place of its scores, which add_wild reads again */
+        void *parts = kernel->parts == 1 && x->copy_finite ? (void *)x->s : x->parts;
+        kernel->softmax_parts(x->s, q->n, y->m, y->mx, y->l, x->alpha, kernel->parts, parts);
+        kernel->pv_tile(parts, kernel->parts, q->n, x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
+        if (!x->copy_finite)
+            add_wild(x, y, q, masked);
+    } else if (form == FV_AS_PAIRS) {
+        kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
+        kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
+    } else {
+        kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
+        kernel->pv(x->s, q->n, v, dv, masked ? q->rows : NULL, y->started ? x->alpha : NULL, y->ot);
+    }
+    y->started = 1;
+    record(x, y, q, masked);
+    q->n = 0;
+}
+
+/* What comes behind a tile's last block, asked for while that is computed: its output rows, which are written once, a line
+   here and a line there, and the query rows of the tile that most likely takes its place in the next task. */
+void fv_lanes_ask_behind(const fv_lanes *x, fv_lanes_tile *y)
+{
+    const fovea_problem *p = &x->work->problem;
+    const size_t size = fv_dtype_bytes(p->dtype), out = (size_t)p->dv * sizeof(float), in = (size_t)p->d * size;
+    const size_t ahead =
+        (size_t)x->sharing * (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token) * size;
+    if (y->asked)
+        return;
+    y->asked = 1;
+    for (int i = 0; i < y->n; i++) {
+        for (size_t c = 0; c < out; c += 64)
+            __builtin_prefetch((const char *)y->o[i] + c, 0, 2);
+        for (size_t c = 0; c < in; c += 64) /* an address, not a pointer: there may be nothing */
+            __builtin_prefetch((const void *)((uintptr_t)y->q[i] + ahead + c), 0, 2);
+    }
+}

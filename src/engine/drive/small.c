@@ -24,6 +24,8 @@ typedef struct small {
     int panels; /* of LANES keys */
     fv_place *place;
     const void **q, **k, **v;
+    const void **raw_q, **raw_v; /* the rows as the tensors have them, as those of k are */
+    ptrdiff_t shift_k, shift_v;  /* bytes from these to the next head's, 0 where they are not known */
     const float **bias;
     float **o;
     int *see;
@@ -60,8 +62,10 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, const fv_pass
     x->lse = fv_scratch_take(&at, tall * sizeof(float));
     x->place = fv_scratch_take(&at, tall * sizeof *x->place);
     x->q = fv_scratch_take(&at, tall * sizeof *x->q);
-    x->k = fv_scratch_take(&at, nk * sizeof *x->k);
-    x->v = fv_scratch_take(&at, nk * sizeof *x->v);
+    x->k = fv_scratch_take(&at, (nk + tall) * sizeof *x->k);
+    x->v = fv_scratch_take(&at, (nk + tall) * sizeof *x->v);
+    x->raw_q = wide ? fv_scratch_take(&at, tall * sizeof *x->q) : x->q;
+    x->raw_v = wide ? fv_scratch_take(&at, (nk + tall) * sizeof *x->v) : x->v;
     x->bias = fv_scratch_take(&at, tall * sizeof *x->bias);
     x->o = fv_scratch_take(&at, tall * sizeof *x->o);
     x->see = fv_scratch_take(&at, tall * sizeof *x->see);
@@ -100,7 +104,12 @@ static void take_keys(small *x, const fv_work *w, const fv_tensors *tensors, con
         return;
     x->sequence = task->sequence;
     x->kv = task->kv;
-    fv_work_keys(w, tensors, task->sequence, task->kv, 0, 1, nk, x->k, x->v);
+    fv_work_keys(w, tensors, task->sequence, task->kv, 0, 1, nk, x->k, x->raw_v);
+    for (int j = nk; j < nk + task->pass->width; j++) { /* so that a task's share of them may be as long as its rows are many */
+        x->k[j] = x->k[nk - 1];
+        x->raw_v[j] = x->raw_v[nk - 1];
+    }
+    fv_work_next_head(w, tensors, task, &x->shift_k, &x->shift_v);
     for (int p = 0; p < x->panels; p++) {
         int left = nk - x->block.tail - p * lanes;
         w->kernel.pack(x->k + p * lanes, left < lanes ? left : lanes, d, w->scale,
@@ -109,7 +118,7 @@ static void take_keys(small *x, const fv_work *w, const fv_tensors *tensors, con
     take_tail(x, w, nk);
     if (!w->kernel.widen)
         return;
-    w->kernel.widen(x->v, nk, (int)w->problem.dv, x->wide_v, x->ldv);
+    w->kernel.widen(x->raw_v, nk, (int)w->problem.dv, x->wide_v, x->ldv);
     for (int j = 0; j < nk; j++)
         x->v[j] = x->wide_v + j * x->ldv;
 }
@@ -125,9 +134,9 @@ static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, con
     const int edge = task->pass->ahead < shape->lk + shape->lq;
     if (placed || edge || w->rows) {
         n = fv_work_places(w, task, task->unit, task->pass->width, x->place, &key_class);
-        fv_work_pointers(w, tensors, s, x->place, n, x->q, x->o);
+        fv_work_pointers(w, tensors, s, x->place, n, x->raw_q, x->o);
     } else
-        n = fv_work_addresses(w, tensors, task, task->unit, task->pass->width, x->q, x->o);
+        n = fv_work_addresses(w, tensors, task, task->unit, task->pass->width, x->raw_q, x->o);
     for (int i = 0; edge && i < n; i++) {
         int64_t end = x->place[i].lane.row + first;
         x->see[i] = (int)(end < 0 ? 0 : end < shape->lk ? end : shape->lk);
@@ -142,7 +151,7 @@ static void take_rows(small *x, const fv_work *w, const fv_tensors *tensors, con
     x->block.see = edge ? x->see : NULL;
     if (!w->kernel.widen)
         return;
-    w->kernel.widen(x->q, n, (int)w->problem.d, x->wide_q, x->ldq);
+    w->kernel.widen(x->raw_q, n, (int)w->problem.d, x->wide_q, x->ldq);
     for (int i = 0; i < n; i++)
         x->q[i] = x->wide_q + i * x->ldq;
 }
@@ -165,8 +174,26 @@ static uint32_t masks(int n, int lanes)
     return n <= 0 ? 0 : n >= lanes ? ~0u : (1u << n) - 1;
 }
 
+/* What memory is asked for while panel p of a task is scored, as many rows as the task has: its output rows, which are written
+   once, then the next task's queries, then the task's share of the next head's keys and values. A head's keys are few, so
+   they are gone through before memory has brought the next head's. */
+static fv_ask wanted(const small *x, const fv_work *w, const fv_task *task, int p)
+{
+    const int share = (int)((x->block.nk + task->pass->units - 1) / task->pass->units);
+    const ptrdiff_t from = share * (ptrdiff_t)task->unit;
+    const ptrdiff_t ahead = x->block.n * (ptrdiff_t)w->problem.q.token * (ptrdiff_t)fv_dtype_bytes(w->problem.dtype);
+    const fv_ask all[4] = {
+        {(const void *const *)x->o, 0, (int)w->problem.dv},
+        {(const void *const *)x->raw_q, ahead, fv_work_floats(w, w->problem.d)},
+        {x->shift_k ? (const void *const *)x->k + from : NULL, x->shift_k, fv_work_floats(w, w->problem.d)},
+        {x->shift_v ? (const void *const *)x->raw_v + from : NULL, x->shift_v, fv_work_floats(w, w->problem.dv)},
+    };
+    const fv_ask none = {NULL, 0, 0};
+    return !w->asks || p >= 4 || (p >= 2 && from >= x->block.nk) ? none : all[p];
+}
+
 /* Scores panel by panel; masks only where a panel has lanes that some row does not see. The tail's keys last. */
-static void score(small *x, const fv_work *w)
+static void score(small *x, const fv_work *w, const fv_task *task)
 {
     const int lanes = w->kernel.lanes, nk = x->block.nk - x->block.tail;
     float mx[FVK_MAX_LANES]; /* largest of a key over the queries: of no use */
@@ -174,6 +201,7 @@ static void score(small *x, const fv_work *w)
         mx[i] = 0;
     for (int p = 0; p < x->panels; p++) {
         const uint32_t *rows = NULL;
+        const fv_ask far = wanted(x, w, task, p);
         if (x->block.see || nk < (p + 1) * lanes) {
             const uint32_t all = masks(nk - p * lanes, lanes);
             for (int i = 0; i < x->block.n; i++)
@@ -181,7 +209,12 @@ static void score(small *x, const fv_work *w)
             rows = x->rows;
         }
         w->kernel.qk(x->kt + (size_t)p * (size_t)w->problem.d * (size_t)lanes, (int)w->problem.d, (const void *const *)x->q,
-                     x->block.n, rows, x->s + p * x->block.panel, mx, NULL, NULL, 0, 0);
+                     x->block.n, rows, x->s + p * x->block.panel, mx, NULL, far.row, far.shift, far.width);
+    }
+    for (int p = x->panels; p < 4; p++) {
+        const fv_ask far = wanted(x, w, task, p);
+        if (far.row)
+            fv_work_ask(&far, x->block.n);
     }
     score_tail(x, w);
 }
@@ -220,7 +253,7 @@ void fv_small_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
     }
     take_keys(x, work, tensors, &task);
     take_rows(x, work, tensors, &task, reports || work->has_bias || work->sink);
-    score(x, work);
+    score(x, work, &task);
     work->kernel.small_softmax(&x->block);
     finish(x, work, tensors);
     work->kernel.small_pv(&x->block, (const void *const *)x->v, (int)work->problem.dv, x->r, x->o);

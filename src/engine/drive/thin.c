@@ -24,6 +24,8 @@ typedef struct thin {
     ptrdiff_t ldk, ldv;
     fv_place *place;
     const void **q, **k, **v;
+    const void **raw_k, **raw_v; /* the head's rows as the tensors have them */
+    ptrdiff_t shift_k, shift_v;  /* bytes from there to the next head's, 0 where these are not known */
     float **o;
     int *see;
     uint32_t *rows;
@@ -54,6 +56,8 @@ static size_t lay_out(const fv_work *w, const fv_lengths *lengths, char *base, t
     x->q = fv_scratch_take(&at, lanes * sizeof *x->q);
     x->k = fv_scratch_take(&at, nk * sizeof *x->k);
     x->v = fv_scratch_take(&at, nk * sizeof *x->v);
+    x->raw_k = wide ? fv_scratch_take(&at, nk * sizeof *x->k) : x->k;
+    x->raw_v = wide ? fv_scratch_take(&at, nk * sizeof *x->v) : x->v;
     x->o = fv_scratch_take(&at, lanes * sizeof *x->o);
     x->see = fv_scratch_take(&at, lanes * sizeof *x->see);
     x->rows = fv_scratch_take(&at, nk * sizeof *x->rows);
@@ -74,11 +78,12 @@ static void take_keys(thin *x, const fv_work *w, const fv_tensors *tensors, cons
         return;
     x->sequence = task->sequence;
     x->kv = task->kv;
-    fv_work_keys(w, tensors, task->sequence, task->kv, 0, 1, nk, x->k, x->v);
+    fv_work_keys(w, tensors, task->sequence, task->kv, 0, 1, nk, x->raw_k, x->raw_v);
+    fv_work_next_head(w, tensors, task, &x->shift_k, &x->shift_v);
     if (!w->kernel.widen)
         return;
-    w->kernel.widen((const void *const *)x->k, nk, (int)w->problem.d, x->wide_k, x->ldk);
-    w->kernel.widen((const void *const *)x->v, nk, (int)w->problem.dv, x->wide_v, x->ldv);
+    w->kernel.widen((const void *const *)x->raw_k, nk, (int)w->problem.d, x->wide_k, x->ldk);
+    w->kernel.widen((const void *const *)x->raw_v, nk, (int)w->problem.dv, x->wide_v, x->ldv);
     for (int j = 0; j < nk; j++) {
         x->k[j] = x->wide_k + j * x->ldk;
         x->v[j] = x->wide_v + j * x->ldv;
@@ -170,18 +175,40 @@ static void weigh(thin *x, const fv_work *w, int common)
     w->kernel.pv(x->s + (ptrdiff_t)common * lanes, x->nk - common, v + common, dv, x->rows + common, alpha, x->ot);
 }
 
+/* A head's keys are few, so they are gone through before memory has brought the next head's. These are asked for while the
+   last tiles of this one are scored, which see the most keys where there is an edge: keys by one, values by the next, neither
+   by the very last when others are there, for it may be small. */
+static fv_ask next_head(const thin *x, const fv_work *w, int64_t tile, int64_t tiles)
+{
+    const int64_t keys = tiles > 2 ? tiles - 3 : tiles > 1 ? tiles - 2 : 0;
+    const fv_ask k = {(const void *const *)x->raw_k, x->shift_k, fv_work_floats(w, w->problem.d)};
+    const fv_ask v = {(const void *const *)x->raw_v, x->shift_v, fv_work_floats(w, w->problem.dv)};
+    const fv_ask none = {NULL, 0, 0};
+    return !w->asks ? none : tile == keys && x->shift_k ? k : tile == keys + 1 && x->shift_v ? v : none;
+}
+
+/* Asks for the output rows, which are written once, and the query rows of the next tile. */
+static void ask_rows(const thin *x, const fv_work *w)
+{
+    const ptrdiff_t ahead = (ptrdiff_t)(w->kernel.lanes * w->problem.q.token) * (ptrdiff_t)fv_dtype_bytes(w->problem.dtype);
+    const fv_ask o = {(const void *const *)x->o, 0, (int)w->problem.dv};
+    const fv_ask q = {(const void *const *)x->q, ahead, fv_work_floats(w, w->problem.d)};
+    fv_work_ask(&o, x->n);
+    fv_work_ask(&q, x->n);
+}
+
 /* Scores, softmax and values of the tile's only block. */
-static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int common)
+static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int common, fv_ask far)
 {
     const fv_kernels *kernel = &w->kernel;
     const int d = (int)w->problem.d;
     const void *const *k = (const void *const *)x->k;
     int masked = common < x->nk;
     if (common)
-        kernel->qk(x->qt, d, k, common, NULL, x->s, x->mx, NULL, NULL, 0, 0);
+        kernel->qk(x->qt, d, k, common, NULL, x->s, x->mx, NULL, far.row, far.shift, far.width);
     if (masked)
         kernel->qk(x->qt, d, k + common, x->nk - common, x->rows + common, x->s + (ptrdiff_t)common * kernel->lanes, x->mx,
-                   NULL, NULL, 0, 0);
+                   NULL, far.row ? far.row + common : NULL, far.shift, far.width);
     if (w->has_bias)
         masked = add_bias(x, w, tensors, common);
     kernel->softmax(x->s, x->nk, x->m, x->mx, x->l, x->alpha);
@@ -232,7 +259,9 @@ void fv_thin_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64
         int common;
         take_rows(x, work, tensors, &task, tile, placed);
         common = take_edge(x, work, task.pass, &task.sequence->lengths->shape);
-        compute(x, work, tensors, common);
+        if (work->asks)
+            ask_rows(x, work);
+        compute(x, work, tensors, common, next_head(x, work, tile, units));
         finish(x, work, tensors);
         if (reports)
             kept += report(x, work, tensors, &task);

@@ -149,6 +149,31 @@ void fv_work_keys(const fv_work *w, const fv_tensors *tensors, const fv_sequence
     }
 }
 
+void fv_work_next_head(const fv_work *w, const fv_tensors *tensors, const fv_task *task, ptrdiff_t *k, ptrdiff_t *v)
+{
+    const fv_sequence *s = task->sequence, *next = s;
+    int64_t kv = task->kv + 1;
+    const void *from[2], *to[2];
+    *k = *v = 0;
+    if (kv == w->problem.hkv) {
+        kv = 0;
+        next = s + 1;
+    }
+    if (tensors->arguments->k_rows || w->problem.page_size || next == w->sequence + w->sequences)
+        return;
+    fv_work_keys(w, tensors, s, task->kv, 0, 1, 1, from, from + 1);
+    fv_work_keys(w, tensors, next, kv, 0, 1, 1, to, to + 1);
+    *k = (const char *)to[0] - (const char *)from[0];
+    *v = (const char *)to[1] - (const char *)from[1];
+}
+
+void fv_work_ask(const fv_ask *ask, int n)
+{
+    for (int i = 0; i < n; i++) /* an address, not a pointer: there may be nothing */
+        for (size_t c = 0; c < (size_t)ask->width * sizeof(float); c += 64)
+            __builtin_prefetch((const void *)((uintptr_t)ask->row[i] + (uintptr_t)ask->shift + c), 0, 2);
+}
+
 const float *fv_work_bias(const fv_work *w, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place)
 {
     const fovea_problem *p = &w->problem;

@@ -92,6 +92,7 @@ typedef struct fv_work {
     int tiles;        /* lane tiles that share a block */
     int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
     int copy_keys, copy_values; /* which of its rows */
+    int asks;         /* small and thin family: what comes next is worth asking memory for */
     int row_block;    /* keys per block of the rows family */
     int row_ahead, row_ahead_keys, row_ahead_values; /* rows family: bytes asked for ahead, for several rows; keys, values of one */
     float scale;      /* folded into q; units of `edit.unit` */
@@ -173,6 +174,23 @@ static inline int64_t fv_work_row(const fv_work *w, const fv_sequence *s, const 
 /* Pointers to the key and value rows first, first + step, ... of one key/value head. */
 void fv_work_keys(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, int64_t kv, int64_t first,
                   int64_t step, int64_t n, const void **k, const void **v);
+/* Bytes from the key and the value rows of the task's head to those of the head whose tasks follow; 0 where rows do not lie at
+   fixed distances, or behind the last. */
+void fv_work_next_head(const fv_work *work, const fv_tensors *tensors, const fv_task *task, ptrdiff_t *k, ptrdiff_t *v);
+
+/* Rows to ask memory for: `width` floats at `shift` bytes from each pointer, whatever is there. As qk takes them: row NULL is none. */
+typedef struct fv_ask {
+    const void *const *row;
+    ptrdiff_t shift;
+    int width;
+} fv_ask;
+/* Asks for n rows at once, to the second cache. */
+void fv_work_ask(const fv_ask *ask, int n);
+/* Floats that the bytes of n numbers of the problem's type fill. */
+static inline int fv_work_floats(const fv_work *work, int64_t n)
+{
+    return (int)(n * (int64_t)fv_dtype_bytes(work->problem.dtype) / (int64_t)sizeof(float));
+}
 /* Bias row of a place, or NULL. */
 const float *fv_work_bias(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);
 /* A finite bias in units of log2. The lowest floats, which people use as masks, stay finite: only -inf hides a pair. */

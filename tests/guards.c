@@ -107,10 +107,10 @@ typedef struct guard {
 } guard;
 
 static const guard guards[] = {
-    {"dense-d64", "dense", 1, 1, 1, 320, 448, 64, 64, FOVEA_F32, 0, 0},
-    {"dense-d128", "dense", 1, 1, 1, 144, 448, 128, 128, FOVEA_F32, 0, 0},
-    {"dense-strided", "dense", 1, 4, 4, 96, 400, 64, 64, FOVEA_F32, 0, 1},
-    {"causal-d64", "dense:causal", 1, 1, 1, 512, 512, 64, 64, FOVEA_F32, 0, 0},
+    {"dense-d64", "dense", 1, 1, 1, 240, 576, 64, 64, FOVEA_F32, 0, 0},
+    {"dense-d128", "dense", 1, 1, 1, 112, 576, 128, 128, FOVEA_F32, 0, 0},
+    {"dense-strided", "dense", 1, 4, 4, 72, 560, 64, 64, FOVEA_F32, 0, 1},
+    {"causal-d64", "dense:causal", 1, 1, 1, 560, 560, 64, 64, FOVEA_F32, 0, 0},
     {"causal-short", "dense:causal", 1, 4, 2, 77, 77, 64, 64, FOVEA_F32, 0, 0},
     {"window", "window:window=128", 1, 1, 1, 768, 768, 64, 64, FOVEA_F32, 0, 0},
     {"blocks", "blocks:mask=file:mask,bq=64,bk=64", 1, 1, 1, 512, 512, 64, 64, FOVEA_F32, 0, 0},
@@ -118,14 +118,14 @@ static const guard guards[] = {
     {"decode-gqa", "dense", 1, 8, 2, 1, 6000, 64, 64, FOVEA_F32, 0, 0},
     {"decode-bf16", "dense", 1, 2, 2, 1, 5000, 128, 128, FOVEA_BF16, 0, 0},
     {"lookahead", "dense:causal", 1, 2, 2, 5, 2000, 64, 64, FOVEA_F32, 0, 0},
-    {"bf16", "dense", 1, 1, 1, 144, 448, 64, 64, FOVEA_BF16, 0, 0},
-    {"f16", "dense:causal", 1, 1, 1, 144, 448, 128, 128, FOVEA_F16, 0, 0},
-    {"bias", "dense", 1, 1, 1, 144, 448, 64, 64, FOVEA_F32, 1, 0},
+    {"bf16", "dense", 1, 1, 1, 112, 576, 64, 64, FOVEA_BF16, 0, 0},
+    {"f16", "dense:causal", 1, 1, 1, 112, 576, 128, 128, FOVEA_F16, 0, 0},
+    {"bias", "dense", 1, 1, 1, 112, 576, 64, 64, FOVEA_F32, 1, 0},
     {"alibi", "dense:causal,alibi", 1, 1, 1, 256, 256, 64, 64, FOVEA_F32, 0, 0},
     {"small-windows", "dense", 8, 3, 3, 49, 49, 32, 32, FOVEA_F32, 0, 0},
     {"thin-windows", "dense", 16, 4, 4, 61, 61, 4, 4, FOVEA_F32, 0, 0},
     {"thin-causal", "dense:causal", 4, 4, 2, 70, 200, 16, 16, FOVEA_F32, 1, 0},
-    {"odd-sizes", "dense", 1, 2, 2, 77, 397, 72, 40, FOVEA_F32, 0, 0},
+    {"odd-sizes", "dense", 1, 2, 2, 53, 597, 72, 40, FOVEA_F32, 0, 0},
     {"topk", "topk:k=32", 1, 1, 1, 128, 512, 64, 64, FOVEA_F32, 0, 0},
     {"sparsemax", "sparsemax", 1, 1, 1, 64, 256, 64, 64, FOVEA_F32, 0, 0},
 };

@@ -380,7 +380,7 @@ Test(tuning, plans_take_the_values)
     fovea_plan *plan;
     fovea_error err = {FOVEA_OK, ""};
     tune(context, "block", "48");
-    plan = make_plan(context, 2, 2, 100, 500, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 100, 600, FOVEA_F32);
     cr_assert(strstr(fovea_plan_explain(plan), "blocks of 48 keys"), "%s", fovea_plan_explain(plan));
     cr_assert(strstr(fovea_plan_explain(plan), "tuning: the program, block 48"), "%s", fovea_plan_explain(plan));
     fovea_plan_destroy(plan);
@@ -437,10 +437,10 @@ Test(tuning, forms_and_reasons)
     fovea_plan *plan = make_plan(context, 2, 2, 1, 500, FOVEA_F32);
     check_forms(plan, "rows");
     fovea_plan_destroy(plan);
-    plan = make_plan(context, 2, 2, 30, 500, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 30, 600, FOVEA_F32);
     check_forms(plan, "lanes");
     fovea_plan_destroy(plan);
-    plan = make_plan(context, 2, 2, 300, 500, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 300, 600, FOVEA_F32);
     check_forms(plan, "lanes");
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 49, 49, FOVEA_F32);

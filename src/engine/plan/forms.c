@@ -21,7 +21,7 @@ enum { SMALL_KEYS = 20, SMALL_ROWS = 16, THIN_KEYS = 24 };
 enum {
     SMALL_KEYS = 224, /* most keys of the small form */
     SMALL_ROWS = 64,  /* query rows per task of it: with 64 keys their scores are 16 KiB */
-    THIN_KEYS = 384   /* most keys of the thin form */
+    THIN_KEYS = 512   /* most keys of the thin form */
 };
 #endif
 

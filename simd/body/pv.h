@@ -4,8 +4,96 @@
    Registers: the accumulators, nv weights (and masks), 1 broadcast. Bound: mr * nv fma per key. */
 enum { PV_MOST = 12 }; /* columns of the largest micro-tile of any instruction set */
 
-FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const float *alpha,
-                       float *ot, const int mr, const int n0, const int nv)
+typedef enum pv_kind { PV_FULL, PV_LOW, PV_HIGH, PV_SOME, PV_NONE } pv_kind; /* vectors in which lanes see a key */
+typedef struct pv_run {
+    int end;
+    pv_kind kind;
+} pv_run;
+enum {
+    PV_NARROW = (int)V_MASK_TILE < (int)V_TILE,
+    PV_RUNS = 32, /* runs of a block that are told apart */
+    PV_SHORT = 4, /* keys of a run that is not worth a loop of its own */
+    PV_LONG = 16  /* keys that are worth a pass over the accumulators of their own */
+};
+
+static pv_kind pv_kind_of(uint32_t lanes, const int nv)
+{
+    const uint32_t all = (uint32_t)((1ull << (nv * VL)) - 1), low = (uint32_t)((1ull << (nv / 2 * VL)) - 1);
+    if (lanes == all)
+        return PV_FULL;
+    if (!lanes)
+        return PV_NONE;
+    if (nv % 2 == 0 && !(lanes & low))
+        return PV_HIGH;
+    return nv % 2 == 0 && !(lanes & ~low) ? PV_LOW : PV_SOME;
+}
+
+/* Runs of keys of one kind, for vectors n0 to n0 + nv. Short ones, and those there is no room for, count as PV_SOME, which is
+   right of every key. */
+static int pv_runs(const uint32_t *rows, int nk, const int n0, const int nv, pv_run *run)
+{
+    const uint32_t all = (uint32_t)((1ull << (nv * VL)) - 1);
+    int n = 0;
+    for (int j = 0; j < nk;) {
+        const uint32_t first = rows[j] >> (n0 * VL) & all;
+        pv_kind kind = pv_kind_of(first, nv);
+        int end = j + 1;
+        if (kind == PV_FULL)
+            while (end < nk && (rows[end] >> (n0 * VL) & all) == all)
+                end++;
+        else
+            while (end < nk && pv_kind_of(rows[end] >> (n0 * VL) & all, nv) == kind)
+                end++;
+        if (end - j < PV_SHORT)
+            kind = PV_SOME;
+        if (n == PV_RUNS) {
+            kind = PV_SOME;
+            run[--n].kind = PV_SOME;
+        }
+        if (n && run[n - 1].kind == kind)
+            n--;
+        run[n++] = (pv_run){end, kind};
+        j = end;
+    }
+    return n;
+}
+
+/* One key: its weights p, its values x. */
+FV_INLINE void pv_key(const float *x, const float *p, vf (*acc)[V_TILE], const int mr, const int nv)
+{
+    vf w[V_TILE];
+    FV_UNROLL
+    for (int n = 0; n < nv; n++)
+        w[n] = v_load(p + n * VL);
+    FV_UNROLL
+    for (int r = 0; r < mr; r++)
+        FV_UNROLL
+        for (int n = 0; n < nv; n++)
+            acc[r][n] = v_fma(v_set1(x[r]), w[n], acc[r][n]);
+}
+
+/* One key for the lanes of vectors `from` to `to` that see it. */
+FV_INLINE void pv_key_masked(const float *x, const float *p, uint32_t lanes, vf (*acc)[V_TILE], const int mr, const int from,
+                             const int to)
+{
+    vf w[V_TILE];
+    vm see[V_TILE];
+    FV_UNROLL
+    for (int n = from; n < to; n++) {
+        w[n] = v_load(p + n * VL);
+        see[n] = v_mask(lanes >> (n * VL) & FV_VECTOR_BITS);
+    }
+    FV_UNROLL
+    for (int r = 0; r < mr; r++) {
+        const vf value = v_set1(x[r]);
+        FV_UNROLL
+        for (int n = from; n < to; n++)
+            acc[r][n] = v_fma_mask(see[n], value, w[n], acc[r][n]);
+    }
+}
+
+FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const pv_run *run,
+                       const float *alpha, float *ot, const int mr, const int n0, const int nv)
 {
     vf acc[PV_MOST][V_TILE];
     p += n0 * VL;
@@ -15,30 +103,33 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         FV_UNROLL
         for (int n = 0; n < nv; n++)
             acc[r][n] = alpha ? v_mul(v_load(alpha + (n0 + n) * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
-    FV_UNROLL_2
-    for (int j = 0; j < nk; j++) {
-        const float *x = fv_opaque((const float *)v[j] + c);
-        vf w[V_TILE];
-        FV_UNROLL
-        for (int n = 0; n < nv; n++)
-            w[n] = v_load(p + (size_t)j * LANES + n * VL);
-        if (rows && (rows[j] & FV_TILE_BITS) != FV_TILE_BITS) {
-            FV_UNROLL
-            for (int n = 0; n < nv; n++) {
-                const uint32_t lanes = rows[j] >> ((n0 + n) * VL) & FV_VECTOR_BITS;
-                const vm see = v_mask(lanes);
-                if (!lanes)
-                    continue; /* half of a causal edge is not computed */
-                FV_UNROLL
-                for (int r = 0; r < mr; r++)
-                    acc[r][n] = v_fma_mask(see, v_set1(x[r]), w[n], acc[r][n]);
-            }
-        } else {
-            FV_UNROLL
-            for (int r = 0; r < mr; r++)
-                FV_UNROLL
-                for (int n = 0; n < nv; n++)
-                    acc[r][n] = v_fma(v_set1(x[r]), w[n], acc[r][n]);
+    if (!rows) {
+        FV_UNROLL_2
+        for (int j = 0; j < nk; j++)
+            pv_key(fv_opaque((const float *)v[j] + c), p + (size_t)j * LANES, acc, mr, nv);
+    }
+    for (int j = 0; rows && j < nk; j = (run++)->end) {
+        const int end = run->end;
+        switch (run->kind) {
+        case PV_FULL:
+            FV_UNROLL_2
+            for (int i = j; i < end; i++)
+                pv_key(fv_opaque((const float *)v[i] + c), p + (size_t)i * LANES, acc, mr, nv);
+            break;
+        case PV_LOW:
+            for (int i = j; nv > 1 && i < end; i++)
+                pv_key_masked(fv_opaque((const float *)v[i] + c), p + (size_t)i * LANES, rows[i] >> (n0 * VL), acc, mr, 0, nv / 2);
+            break;
+        case PV_HIGH:
+            for (int i = j; nv > 1 && i < end; i++)
+                pv_key_masked(fv_opaque((const float *)v[i] + c), p + (size_t)i * LANES, rows[i] >> (n0 * VL), acc, mr, nv / 2, nv);
+            break;
+        case PV_SOME:
+            for (int i = j; i < end; i++)
+                pv_key_masked(fv_opaque((const float *)v[i] + c), p + (size_t)i * LANES, rows[i] >> (n0 * VL), acc, mr, 0, nv);
+            break;
+        case PV_NONE:
+            break;
         }
     }
     FV_UNROLL
@@ -52,33 +143,70 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
 FV_INLINE void pv_columns(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
                           float *ot, const int mc, const int n0, const int nv)
 {
+    pv_run run[PV_RUNS];
     int c = 0;
+    if (rows)
+        pv_runs(rows, nk, n0, nv, run);
     for (; c + mc <= dv; c += mc)
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, mc, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, mc, n0, nv);
     if (mc > 8 && c + 8 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 8, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, 8, n0, nv);
         c += 8;
     }
     if (mc > 4 && c + 4 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 4, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, 4, n0, nv);
         c += 4;
     }
     if (mc > 2 && c + 2 <= dv) {
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 2, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, 2, n0, nv);
         c += 2;
     }
     for (; c < dv; c++)
-        pv_tile(p, nk, v, c, rows, alpha, ot + (size_t)c * LANES, 1, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, 1, n0, nv);
+}
+
+static __attribute__((noinline)) void pv_plain(const float *p, int nk, const void *const *v, int dv, const float *alpha, float *ot)
+{
+    pv_columns(p, nk, v, dv, NULL, alpha, ot, V_MC, 0, V_TILE);
+}
+
+/* Keys with masks. Where these want a smaller micro-tile, long runs of keys that all lanes see go without. */
+static void pv_masked(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
+{
+    float one[LANES];
+    int j = 0;
+    for (int i = 0; i < LANES; i++)
+        one[i] = 1;
+    while (j < nk) {
+        const int first = j;
+        int end = j;
+        while (PV_NARROW && end < nk && (rows[end] & FV_TILE_BITS) == FV_TILE_BITS)
+            end++;
+        if (end - first >= PV_LONG) {
+            pv_plain(p + (size_t)first * LANES, end - first, v + first, dv, alpha, ot);
+            j = end;
+        } else {
+            int full = 0;
+            while (j < nk && full < PV_LONG) {
+                full = PV_NARROW && (rows[j] & FV_TILE_BITS) == FV_TILE_BITS ? full + 1 : 0;
+                j++;
+            }
+            j -= full == PV_LONG ? PV_LONG : 0;
+            FV_UNROLL
+            for (int n0 = 0; n0 < V_TILE; n0 += V_MASK_TILE)
+                pv_columns(p + (size_t)first * LANES, j - first, v + first, dv, rows + first, alpha, ot, V_MASK_MC, n0,
+                           V_MASK_TILE);
+        }
+        alpha = one;
+    }
 }
 
 void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot)
 {
-    if (!rows)
-        pv_columns(p, nk, v, dv, NULL, alpha, ot, V_MC, 0, V_TILE);
+    if (rows && nk)
+        pv_masked(p, nk, v, dv, rows, alpha, ot);
     else
-        FV_UNROLL
-        for (int n0 = 0; n0 < V_TILE; n0 += V_MASK_TILE)
-            pv_columns(p, nk, v, dv, rows, alpha, ot, V_MASK_MC, n0, V_MASK_TILE);
+        pv_plain(p, nk, v, dv, alpha, ot);
 }
 
 /* The same for few columns, four at a time. */

@@ -26,23 +26,23 @@ FV_INLINE void qk_column(const float *qt, const float *const *kr, int t, vf (*ac
 /* Columns t to d of mr keys; t > 0 goes on from the scores that are there. */
 FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
                        const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr,
-                       const int vectors, int from)
+                       const int vectors, int from, int live)
 {
     vf acc[V_MR][V_TILE];
     const float *kr[V_MR];
     FV_UNROLL
     for (int r = 0; r < mr; r++) {
-        kr[r] = k[r];
+        kr[r] = k[r < live ? r : 0];
         FV_UNROLL
         for (int n = 0; n < vectors; n++)
-            acc[r][n] = t ? v_load(s + r * LANES + n * VL) : v_zero();
+            acc[r][n] = t && r < live ? v_load(s + r * LANES + n * VL) : v_zero();
     }
     while (t < d) {
         if (next_k)
             for (int r = 0; r < mr; r++)
                 v_prefetch1((const float *)next_k[r] + t);
         if (far && t < width)
-            for (int r = 0; r < mr; r++)
+            for (int r = 0; r < live; r++)
                 v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(float));
         if (!V_QK_UNROLLED || d - t < 16) {
             const int stop = d - t > 16 ? t + 16 : d;
@@ -58,7 +58,7 @@ FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, cons
     FV_UNROLL
     for (int r = 0; r < mr; r++)
         FV_UNROLL
-        for (int n = 0; n < vectors; n++) {
+        for (int n = 0; n < vectors && r < live; n++) {
             vf x = acc[r][n];
             if (rows)
                 x = v_select(v_mask(rows[r] >> ((from + n) * VL)), x, v_set1(FVK_HIDDEN));
@@ -67,48 +67,48 @@ FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, cons
         }
 }
 
-/* mr keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
+/* V_MR keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
    edge, are not computed. */
 FV_INLINE void qk_edge(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
-                       const void *const *next_k, const int mr)
+                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
 {
     uint32_t any = 0;
     int from = 0, to = V_TILE;
-    for (int r = 0; r < mr; r++)
+    for (int r = 0; r < V_MR; r++)
         any |= rows[r];
     while (from < V_TILE && !(any >> (from * VL) & FV_VECTOR_BITS))
         from++;
     while (to > from && !(any >> ((to - 1) * VL) & FV_VECTOR_BITS))
         to--;
     if (to - from < V_TILE && to - from <= 2)
-        for (int r = 0; r < mr; r++)
+        for (int r = 0; r < V_MR; r++)
             for (int n = 0; n < V_TILE; n++)
                 if (n < from || n >= to)
                     v_store(s + r * LANES + n * VL, v_set1(FVK_HIDDEN));
     if (to == from)
         return;
     if (V_TILE > 1 && to - from == 1)
-        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 1, from);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, shift, width, V_MR, 1, from, V_MR);
     else if (V_TILE > 2 && to - from == 2)
-        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, NULL, 0, 0, mr, 2, from);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, shift, width, V_MR, 2, from, V_MR);
     else
-        qk_tile(qt, t, d, k, rows, s, mx, next_k, NULL, 0, 0, mr, V_TILE, 0);
+        qk_tile(qt, t, d, k, rows, s, mx, next_k, far, shift, width, V_MR, V_TILE, 0, V_MR);
 }
 
-static void qk_masked(const float *qt, int t, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                      const void *const *next_k)
+/* What is left of a block, n < V_MR keys: a micro-tile with fewer accumulators takes as long as one sum, so one tile of half
+   or of full height, the missing keys' places taken by the first of them. */
+static __attribute__((noinline)) void qk_rest(const float *qt, int t, int d, const void *const *k, int n, const uint32_t *rows,
+                                              float *s, float *mx)
 {
     vf m[V_TILE];
-    int j = 0;
-    for (int n = 0; n < V_TILE; n++)
-        m[n] = v_load(mx + n * VL);
-    for (; j + V_MR <= nk; j += V_MR)
-        qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m,
-                next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, V_MR);
-    for (; j < nk; j++)
-        qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m, NULL, 1);
-    for (int n = 0; n < V_TILE; n++)
-        v_store(mx + n * VL, m[n]);
+    for (int i = 0; i < V_TILE; i++)
+        m[i] = v_load(mx + i * VL);
+    if (n > (V_MR + 1) / 2)
+        qk_tile(qt, t, d, k, rows, s, m, NULL, NULL, 0, 0, V_MR, V_TILE, 0, n);
+    else
+        qk_tile(qt, t, d, k, rows, s, m, NULL, NULL, 0, 0, (V_MR + 1) / 2, V_TILE, 0, n);
+    for (int i = 0; i < V_TILE; i++)
+        v_store(mx + i * VL, m[i]);
 }
 
 static void qk_plain(const float *qt, int t, int d, const void *const *k, int nk, float *s, float *mx, const void *const *next_k,
@@ -118,22 +118,47 @@ static void qk_plain(const float *qt, int t, int d, const void *const *k, int nk
     int j = 0;
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
-    for (; j + V_MR <= nk; j += V_MR) {
-        const void *const *next = next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k;
-        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, next, far ? far + j : NULL, shift, width, V_MR, V_TILE, 0);
-    }
-    if (V_MR > 4 && j + 4 <= nk) {
-        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 4, V_TILE, 0);
-        j += 4;
-    }
-    if (V_MR > 2 && j + 2 <= nk) {
-        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 2, V_TILE, 0);
-        j += 2;
-    }
-    for (; j < nk; j++)
-        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, NULL, NULL, 0, 0, 1, V_TILE, 0);
+    for (; j + V_MR <= nk; j += V_MR)
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k,
+                far ? far + j : NULL, shift, width, V_MR, V_TILE, 0, V_MR);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
+    if (j < nk)
+        qk_rest(qt, t, d, k + j, nk - j, NULL, s + (size_t)j * LANES, mx);
+}
+
+/* Whether all lanes see V_MR keys. */
+FV_INLINE int qk_is_plain(const uint32_t *rows)
+{
+    uint32_t all = FV_TILE_BITS;
+    for (int r = 0; r < V_MR; r++)
+        all &= rows[r];
+    return all == FV_TILE_BITS;
+}
+
+/* Keys with masks; of these, whole micro-tiles that all lanes see as if they had none. */
+static void qk_masked(const float *qt, int t, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
+                      const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+{
+    vf m[V_TILE];
+    int j = 0;
+    while (j + V_MR <= nk) {
+        const int first = j;
+        while (j + V_MR <= nk && qk_is_plain(rows + j))
+            j += V_MR;
+        if (j > first)
+            qk_plain(qt, t, d, k + first, j - first, s + (size_t)first * LANES, mx, next_k, far ? far + first : NULL, shift,
+                     width);
+        for (int n = 0; n < V_TILE; n++)
+            m[n] = v_load(mx + n * VL);
+        for (; j + V_MR <= nk && !qk_is_plain(rows + j); j += V_MR)
+            qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m,
+                    next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, far ? far + j : NULL, shift, width);
+        for (int n = 0; n < V_TILE; n++)
+            v_store(mx + n * VL, m[n]);
+    }
+    if (j < nk)
+        qk_rest(qt, t, d, k + j, nk - j, rows + j, s + (size_t)j * LANES, mx);
 }
 
 void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
@@ -145,7 +170,7 @@ void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uin
         float *top = d - t > step ? partial : mx;
         stop = d - t > step ? t + step : d;
         if (rows)
-            qk_masked(qt, t, stop, k, nk, rows, s, top, next_k);
+            qk_masked(qt, t, stop, k, nk, rows, s, top, next_k, far, shift, width);
         else
             qk_plain(qt, t, stop, k, nk, s, top, next_k, far, shift, width);
     }

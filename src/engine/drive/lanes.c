@@ -64,6 +64,7 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, fv_lane
     x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float));
     x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
     x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
+    x->behind = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     x->copy_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     for (int j = 0; base && j < w->block; j++) {
@@ -106,7 +107,7 @@ static void start_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
         y->m[i] = y->mx[i] = FVK_HIDDEN;
         y->l[i] = 0;
     }
-    y->asked = 0;
+    y->asked = y->done = 0;
     y->started = !x->task.pass->first;
     if (y->started) { /* go on from the state of the pass before */
         const void *from[FVK_MAX_LANES];
@@ -187,23 +188,34 @@ static void run_group(fv_lanes *x, int n)
 {
     x->sharing = n;
     x->sparse = x->tile[0].sparse;
+    x->asked_k = x->asked_v = x->last = INT64_MIN;
+    for (int i = 0; i < n; i++) {
+        const fv_lanes_tile *y = &x->tile[i];
+        const int64_t last = y->spans ? x->key_class + x->task.pass->step * y->span[y->spans - 1].hi : INT64_MIN;
+        x->last = last > x->last ? last : x->last;
+    }
     fv_lanes_find_rows(x);
     for (;;) {
         int64_t start = INT64_MAX;
         for (int i = 0; i < n; i++)
             if (x->tile[i].at < x->tile[i].spans && x->tile[i].next < start)
                 start = x->tile[i].next;
+        for (int i = 0; i < n; i++) {
+            fv_lanes_tile *y = &x->tile[i];
+            if (y->done)
+                continue;
+            if (start < INT64_MAX)
+                fv_lanes_feed(x, y, start + x->work->block);
+            if (y->at < y->spans)
+                continue;
+            y->done = 1;
+            if (n == 1)
+                fv_lanes_ask_behind(x, y);
+            fv_lanes_drain(x, y);
+            finish_tile(x, y);
+        }
         if (start == INT64_MAX)
             break;
-        for (int i = 0; i < n; i++)
-            fv_lanes_feed(x, &x->tile[i], start + x->work->block);
-    }
-    fv_lanes_ask_behind(x, &x->tile[0]);
-    for (int i = 0; i < n; i++) {
-        fv_lanes_drain(x, &x->tile[i]);
-        if (i + 1 < n)
-            fv_lanes_ask_behind(x, &x->tile[i + 1]);
-        finish_tile(x, &x->tile[i]);
     }
 }
 

@@ -19,6 +19,7 @@ typedef struct fv_lanes_tile {
     int started; /* ot holds something */
     int sparse;  /* keeps few of the keys from its first to its last */
     int asked;   /* what comes behind its last block is on its way */
+    int done;    /* its rows are written */
     float *qt, *ot, *m, *l, *mx;
     const fv_span *span;
     size_t spans, at; /* spans left: at..spans-1 */
@@ -49,6 +50,9 @@ typedef struct fv_lanes {
     int copy_n, copy_finite;
     fv_copy_form copy_form;
     int sharing; /* tiles of the group */
+    int64_t asked_k, asked_v; /* keys below which memory has been asked for the group's keys, and values */
+    int64_t last;             /* no key of the group lies here or behind */
+    const void **behind;      /* a block's worth of rows */
     int sparse;  /* the group keeps few keys: what follows a block is not what lies behind it */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];

@@ -127,34 +127,85 @@ static void copy_block(fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
         memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
 }
 
+/* Rows to ask memory for while scores are computed. */
+typedef struct ahead {
+    const void *const *row;
+    ptrdiff_t shift; /* bytes from each */
+    int width;
+} ahead;
+
+/* The next keys or values that no tile of the group has asked for yet, from this block on to one block behind it: whichever
+   tile comes first to them. */
+static ahead ask_keys(fv_lanes *x, const fv_lanes_queue *q)
+{
+    const fovea_problem *p = &x->work->problem;
+    const int64_t step = x->task.pass->step, size = (int64_t)fv_dtype_bytes(p->dtype), end = q->first + step * q->n;
+    const int64_t far = end + step * x->work->block, stop = far < x->last ? far : x->last;
+    ahead a = {NULL, 0, 0};
+    if (x->asked_k < end) /* these are being read */
+        x->asked_k = end;
+    if (x->asked_v < q->first)
+        x->asked_v = q->first;
+    if (x->asked_v < end || (x->asked_v < x->asked_k && x->asked_v < stop)) {
+        a = (ahead){(const void *const *)q->v, (x->asked_v - q->first) * p->v.token * size, (int)p->dv};
+        x->asked_v += step * q->n;
+    } else if (x->asked_k < stop) {
+        a = (ahead){(const void *const *)q->k, (x->asked_k - q->first) * p->k.token * size, (int)p->d};
+        x->asked_k += step * q->n;
+    }
+    return a;
+}
+
+/* What comes behind a tile's last block: its output rows, which are written once, a line here and a line there, and the query
+   rows of the tile that most likely takes its place in the next task: addresses, not pointers, for there may be nothing. */
+static int rows_behind(const fv_lanes *x, const fv_lanes_tile *y, const void **row)
+{
+    const fovea_problem *p = &x->work->problem;
+    const size_t next = (size_t)x->sharing * (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token);
+    for (int i = 0; i < y->n; i++) {
+        row[i] = y->o[i];
+        row[y->n + i] = (const void *)((uintptr_t)y->q[i] + next * fv_dtype_bytes(p->dtype));
+    }
+    return 2 * y->n;
+}
+
+static ahead ask_behind(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q)
+{
+    const fovea_problem *p = &x->work->problem;
+    const void *row[2 * FVK_MAX_LANES];
+    const int n = rows_behind(x, y, row);
+    const size_t bytes = (size_t)(p->d > p->dv ? p->d : p->dv) * sizeof(float);
+    y->asked = 1;
+    for (int i = q->n; i < n; i++)
+        for (size_t c = 0; c < bytes; c += 64)
+            __builtin_prefetch((const char *)row[i] + c, 0, 2);
+    for (int i = 0; i < q->n; i++)
+        x->behind[i] = row[i < n ? i : n - 1];
+    return (ahead){x->behind, 0, (int)(bytes / sizeof(float))};
+}
+
 /* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
-   block, and to L1 each key row ahead of its turn, for the hardware foresees neither; in a group, by the first tile the
-   keys of the next block and by the second its values, where keys lie at a fixed distance. */
+   block, and to L1 each key row ahead of its turn, for the hardware foresees neither; in a group, keys and values of the next
+   block, where they lie at a fixed distance, or what comes behind the tile. */
 static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const void *const *k, const uint32_t *rows, float *mx)
 {
     const fv_work *w = x->work;
     const fovea_problem *p = &w->problem;
-    const void *const *far = NULL, *const *near = NULL;
-    ptrdiff_t shift = 0, next = (ptrdiff_t)w->block * x->task.pass->step * (ptrdiff_t)fv_dtype_bytes(p->dtype);
-    int fixed = !x->tensors->arguments->k_rows && !p->page_size, width = 0;
+    const void *const *near = NULL;
+    ahead far = {NULL, 0, 0};
+    int fixed = !x->tensors->arguments->k_rows && !p->page_size;
     int scattered = !rows && (x->sparse || q->first < 0) && k == (const void *const *)q->k;
     if (x->sharing == 1 || scattered) {
-        far = (const void *const *)q->v;
-        width = (int)p->dv;
+        far = (ahead){(const void *const *)q->v, 0, (int)p->dv};
         near = scattered && q->n >= MOST_MR ? k : NULL;
-    } else if (fixed && y == &x->tile[0]) {
-        far = (const void *const *)q->k;
-        shift = next * p->k.token;
-        width = (int)p->d;
-    } else if (fixed && y == &x->tile[1]) {
-        far = (const void *const *)q->v;
-        shift = next * p->v.token;
-        width = (int)p->dv;
-    }
+    } else if (y->at == y->spans && !y->asked)
+        far = ask_behind(x, y, q);
+    else if (fixed && q->first >= 0)
+        far = ask_keys(x, q);
     if (w->kernel.qk_pair)
-        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far, shift, width);
+        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far.row, far.shift, far.width);
     else
-        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far, shift, width);
+        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far.row, far.shift, far.width);
 }
 
 int fv_lanes_pair_keys(const fv_work *w)
@@ -225,21 +276,15 @@ void fv_lanes_flush(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked
     q->n = 0;
 }
 
-/* What comes behind a tile's last block, asked for while that is computed: its output rows, which are written once, a line
-   here and a line there, and the query rows of the tile that most likely takes its place in the next task. */
+/* All at once, when no block did. */
 void fv_lanes_ask_behind(const fv_lanes *x, fv_lanes_tile *y)
 {
     const fovea_problem *p = &x->work->problem;
-    const size_t size = fv_dtype_bytes(p->dtype), out = (size_t)p->dv * sizeof(float), in = (size_t)p->d * size;
-    const size_t ahead =
-        (size_t)x->sharing * (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token) * size;
-    if (y->asked)
-        return;
+    const void *row[2 * FVK_MAX_LANES];
+    const int n = y->asked ? 0 : rows_behind(x, y, row);
+    const size_t in = (size_t)p->d * fv_dtype_bytes(p->dtype), out = (size_t)p->dv * sizeof(float);
     y->asked = 1;
-    for (int i = 0; i < y->n; i++) {
-        for (size_t c = 0; c < out; c += 64)
-            __builtin_prefetch((const char *)y->o[i] + c, 0, 2);
-        for (size_t c = 0; c < in; c += 64) /* an address, not a pointer: there may be nothing */
-            __builtin_prefetch((const void *)((uintptr_t)y->q[i] + ahead + c), 0, 2);
-    }
+    for (int i = 0; i < n; i++)
+        for (size_t c = 0; c < (i < y->n ? out : in); c += 64)
+            __builtin_prefetch((const char *)row[i] + c, 0, 2);
 }

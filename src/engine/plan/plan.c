@@ -227,12 +227,22 @@ static int asks(const fovea_plan *plan)
     return head >= LEAST_HEAD && all > tuned(plan, FV_TUNE_NEAR_BYTES);
 }
 
+/* Whether keys and values of a head stay in near caches by themselves, from one tile to the next: then many tiles, whose queries and
+   outputs push them out, gain nothing from sharing blocks: 2 % lost dense, 5 causal, of 512 keys and d = 128. Rows that crowd a
+   cache or are widened are better shared. */
+static int stays_near(const fovea_plan *plan)
+{
+    const fovea_problem *p = &plan->problem;
+    const double bytes = (double)p->lk * (double)(p->d + p->dv) * sizeof(float);
+    return p->dtype == FOVEA_F32 && p->k.token == p->d && p->v.token == p->dv && bytes <= tuned(plan, FV_TUNE_NEAR_BYTES);
+}
+
 /* Keys per block and tiles per task, from the head size: a block of K and V, and the tiles' own data, stay in L2. */
 static void set_tiles(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
     /* twice the room where values are turned once per block for all its tiles, on CPUs with twice the second cache */
-    const int64_t room = tuned(plan, FV_TUNE_TILE_BYTES) * (w->kernel.pv_tile ? 2 : 1);
+    const int64_t room = tuned(plan, FV_TUNE_TILE_BYTES) * (w->kernel.pv_tile ? 2 : 1) / (stays_near(plan) ? 2 : 1);
     const int64_t query = plan->problem.d * (w->kernel.qk_pair ? 2 : 4), output = plan->problem.dv * 4;
     const int64_t tile = (query + output) * w->kernel.lanes;
     int64_t tiles;

@@ -209,8 +209,6 @@ static void run_group(fv_lanes *x, int n)
             if (y->at < y->spans)
                 continue;
             y->done = 1;
-            if (n == 1)
-                fv_lanes_ask_behind(x, y);
             fv_lanes_drain(x, y);
             finish_tile(x, y);
         }

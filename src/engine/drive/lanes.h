@@ -52,7 +52,7 @@ typedef struct fv_lanes {
     int sharing; /* tiles of the group */
     int64_t asked_k, asked_v; /* keys below which memory has been asked for the group's keys, and values */
     int64_t last;             /* no key of the group lies here or behind */
-    const void **behind;      /* a block's worth of rows */
+    const void **behind;      /* room for a row per key of a block */
     int sparse;  /* the group keeps few keys: what follows a block is not what lies behind it */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];
@@ -70,6 +70,4 @@ void fv_lanes_flush(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked
 /* Fewest keys of a block whose probabilities precision=fast rounds: a rounding is half a per cent of a single key's weight,
    but errors of many keys cancel. So rows with few keys, and the keys at an edge, keep float. */
 int fv_lanes_pair_keys(const fv_work *w);
-/* Asks for what comes behind a tile's last block, once per tile. */
-void fv_lanes_ask_behind(const fv_lanes *x, fv_lanes_tile *y);
 #endif

@@ -111,8 +111,6 @@ void fv_lanes_feed(fv_lanes *x, fv_lanes_tile *y, int64_t stop)
             take_run(x, y, q, edge, stop);
         if (q->n < w->block)
             continue;
-        if (y->at == y->spans && x->sharing == 1)
-            fv_lanes_ask_behind(x, y);
         fv_lanes_flush(x, y, q, edge);
     }
 }

@@ -156,6 +156,7 @@ typedef enum fvk_weigh { FVK_WEIGH_ALL, FVK_WEIGH_GIVEN, FVK_WEIGH_EXP, FVK_WEIG
 typedef struct fvk_columns {
     const float *x;
     int64_t n, step; /* step: column_moments takes every step-th key */
+    int rough;       /* column_moments: 1 for floats */
     fvk_weigh kind;
     const float *w;                /* GIVEN: weights, as x */
     const float *shift;            /* EXP */
@@ -168,11 +169,11 @@ typedef struct fvk_columns {
     double *sum;
 } fvk_columns;
 /* y = weight where x is not below the cut, else 0: one given, exp(x - shift) as fvk_exp_fn has it, the r of fvk_ramp or its
-   square. rows[j]: lanes that are not below; count: how many keys those are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys;
+   square, in floats: to an ulp of (x - origin) slope and of tau. rows[j]: lanes that are not below; count: how many keys those are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys;
    else of no account. ALL: as EXP, but nothing is below, cut, rows and count have no part in it, and up to 16 numbers that follow each
    other are added in float. */
 typedef void fvk_column_weigh_fn(const fvk_columns *a);
-/* Sums of r of every step-th key as in fvk_moments_fn; squares with SQUARE. */
+/* Sums of r of every step-th key as in fvk_moments_fn; squares with SQUARE. rough: r, as above, and its sums are floats. */
 typedef void fvk_column_moments_fn(const fvk_columns *a, double *const sum[3]);
 /* Of every step-th key: how many x exceed t, below 2^24, and the sum of their w, in which up to 16 numbers that follow each other
    are added in float; w NULL: no sums. */

@@ -91,32 +91,37 @@ void FVK(column_sums_f32)(const float *x, const float *w, int64_t n, int64_t ste
             column_sum(x + lane, w + lane, n, step, t + lane, sum + lane, count + lane);
 }
 
-/* One vector of weights: kept is !(x < cut). */
-FV_INLINE vf column_weight(const fvk_columns *a, size_t at, int lane, vf x, const int kind)
+/* A vector of doubles as floats. */
+FV_INLINE vf column_floats(const double *from)
 {
-    vd r[V_PARTS];
+    float x[VL];
+    for (int i = 0; i < VL; i++)
+        x[i] = (float)from[i];
+    return v_load(x);
+}
+
+/* One vector of weights: kept is !(x < cut). */
+FV_INLINE vf column_weight(const fvk_columns *a, size_t at, int lane, vf x, vf origin, vf less_tau, const int kind)
+{
+    vf r;
     if (kind == FVK_WEIGH_GIVEN)
         return v_load(a->w + at);
     if (kind == FVK_WEIGH_EXP)
         return row_exp(x, v_load(a->shift + lane));
-    FV_UNROLL
-    for (int i = 0; i < V_PARTS; i++) {
-        const int k = lane + i * (VL / V_PARTS);
-        r[i] = v_dfma(v_part(x, i) - column_get(a->origin + k), v_dset1(a->slope), v_dset1(0) - column_get(a->tau + k));
-        r[i] = v_dmax(v_dset1(0), r[i]);
-        if (kind == FVK_WEIGH_SQUARE)
-            r[i] = r[i] * r[i];
-    }
-    return v_join(r);
+    r = v_max(v_zero(), v_fma(v_sub(x, origin), v_set1((float)a->slope), less_tau));
+    return kind == FVK_WEIGH_SQUARE ? v_mul(r, r) : r;
 }
 
 /* COLUMN_JOINT vectors of the tile, from the first-th on; the lanes before have been there already. */
 FV_INLINE void column_weights(const fvk_columns *a, const int first, const int kind)
 {
     const vf one = v_set1(1.0f);
-    vf cut[COLUMN_JOINT], less[COLUMN_JOINT];
+    vf cut[COLUMN_JOINT], less[COLUMN_JOINT], origin[COLUMN_JOINT], less_tau[COLUMN_JOINT];
     vd all[COLUMN_JOINT][V_PARTS];
     for (int v = 0; v < COLUMN_JOINT; v++) {
+        const int ramp = kind == FVK_WEIGH_RAMP || kind == FVK_WEIGH_SQUARE;
+        origin[v] = ramp ? column_floats(a->origin + (first + v) * VL) : v_zero();
+        less_tau[v] = ramp ? v_sub(v_zero(), column_floats(a->tau + (first + v) * VL)) : v_zero();
         cut[v] = v_load(a->cut + (first + v) * VL);
         less[v] = v_zero();
         for (int i = 0; i < V_PARTS; i++)
@@ -136,7 +141,7 @@ FV_INLINE void column_weights(const fvk_columns *a, const int first, const int k
                 v_store(a->y + at, v_zero());
                 continue;
             }
-            y = v_select(under, v_zero(), column_weight(a, at, (first + v) * VL, x, kind));
+            y = v_select(under, v_zero(), column_weight(a, at, (first + v) * VL, x, origin[v], less_tau[v], kind));
             v_store(a->y + at, y);
             if (kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP)
                 FV_UNROLL
@@ -224,9 +229,49 @@ FV_INLINE void column_moment(const fvk_columns *a, int lane, double *const sum[3
             memcpy(sum[k] + lane + i * (VL / V_PARTS), &all[k][i], sizeof all[k][i]);
 }
 
+/* The same in floats, of COLUMN_JOINT vectors. */
+FV_INLINE void column_rough(const fvk_columns *a, const int lane, double *const sum[3], const int square)
+{
+    const vf one = v_set1(1.0f), slope = v_set1((float)a->slope);
+    vf all[3][COLUMN_JOINT], origin[COLUMN_JOINT], under[COLUMN_JOINT];
+    float part[VL];
+    FV_UNROLL
+    for (int v = 0; v < COLUMN_JOINT; v++) {
+        all[0][v] = all[1][v] = all[2][v] = v_zero();
+        origin[v] = column_floats(a->origin + lane + v * VL);
+        under[v] = v_sub(v_zero(), column_floats(a->tau + lane + v * VL));
+    }
+    for (int64_t j = 0; j < a->n; j += a->step)
+        FV_UNROLL
+        for (int v = 0; v < COLUMN_JOINT; v++) {
+            vf r = v_fma(v_sub(v_load(a->x + (size_t)j * LANES + lane + v * VL), origin[v]), slope, under[v]);
+            r = v_max(v_zero(), r);
+            all[0][v] = v_fma_mask(v_lt(v_zero(), r), one, one, all[0][v]);
+            all[1][v] = v_add(all[1][v], r);
+            if (square)
+                all[2][v] = v_fma(r, r, all[2][v]);
+        }
+    FV_UNROLL
+    for (int k = 0; k < 3; k++)
+        FV_UNROLL
+        for (int v = 0; v < COLUMN_JOINT; v++) {
+            v_store(part, all[k][v]);
+            for (int i = 0; i < VL; i++)
+                sum[k][lane + v * VL + i] = (double)part[i];
+        }
+}
+
 void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
 {
     const fvk_columns here = *a;
+    if (a->rough) {
+        for (int lane = 0; lane < LANES; lane += COLUMN_JOINT * VL)
+            if (a->kind == FVK_WEIGH_SQUARE)
+                column_rough(&here, lane, sum, 1);
+            else
+                column_rough(&here, lane, sum, 0);
+        return;
+    }
     for (int lane = 0; lane < LANES; lane += COLUMN_JOINT * VL)
         if (a->kind == FVK_WEIGH_SQUARE)
             column_moment(&here, lane, sum, 1);

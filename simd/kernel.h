@@ -178,6 +178,24 @@ typedef void fvk_column_moments_fn(const fvk_columns *a, double *const sum[3]);
 /* Of every step-th key: how many x exceed t, below 2^24, and the sum of their w, in which up to 16 numbers that follow each other
    are added in float; w NULL: no sums. */
 typedef void fvk_column_sums_fn(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count);
+/* A search for the largest bound of each lane above which there is at least its target: as many x, or with `weighs` x that add up to as
+   much, none of them below 0. side 0: bounds above which there is; side 1: above which there is not; sum and many: what lies above
+   them, many the number. Every step of the search is one look at every stride-th key, to whose count and sum `above` and `base`, where given, are added. A
+   lane takes part while it is open, has more than `most` numbers between bounds that are not neighbours, and has not (unless it weighs) the
+   target itself above side 0; so its bounds follow from its own numbers. At the first step it looks at `first`, if that is given and between its bounds.
+   floor: with `weighs`, not above the solution, else how far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have
+   gone on after `steps` steps. */
+typedef struct fvk_search {
+    const float *x, *floor, *above, *first;
+    const double *target, *base;
+    int64_t n, stride;
+    int weighs, steps;
+    float most;
+    uint32_t open;
+    float *bound[2], *many[2];
+    double *sum[2];
+} fvk_search;
+typedef uint32_t fvk_column_search_fn(const fvk_search *a);
 /* Of the numbers above lo and not above hi: count, and the first `room` of them to y[i][lane], their places to at. */
 typedef void fvk_column_collect_fn(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
                                    int32_t *count);
@@ -194,7 +212,7 @@ typedef enum fvk_op {
     FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_BIAS, FVK_WIDEN,
     FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
     FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_COLUMN_WEIGH, FVK_COLUMN_MOMENTS,
-    FVK_COLUMN_SUMS, FVK_COLUMN_COLLECT, FVK_COLUMN_ADD, FVK_PEAK, FVK_READ, FVK_OPS
+    FVK_COLUMN_SUMS, FVK_COLUMN_SEARCH, FVK_COLUMN_COLLECT, FVK_COLUMN_ADD, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;
 /* Weakest first; the order is the dispatcher's order of preference. */

@@ -15,7 +15,7 @@ enum {
     op_row_edit = FVK_ROW_EDIT, op_exp = FVK_EXP, op_count = FVK_COUNT, op_range = FVK_RANGE,
     op_sift = FVK_SIFT, op_mass = FVK_MASS, op_scale = FVK_SCALE, op_veil = FVK_VEIL, op_kept = FVK_KEPT,
     op_moments = FVK_MOMENTS, op_ramp = FVK_RAMP,
-    op_column_weigh = FVK_COLUMN_WEIGH, op_column_moments = FVK_COLUMN_MOMENTS, op_column_sums = FVK_COLUMN_SUMS,
+    op_column_weigh = FVK_COLUMN_WEIGH, op_column_moments = FVK_COLUMN_MOMENTS, op_column_sums = FVK_COLUMN_SUMS, op_column_search = FVK_COLUMN_SEARCH,
     op_column_collect = FVK_COLUMN_COLLECT, op_column_add = FVK_COLUMN_ADD, op_peak = FVK_PEAK, op_read = FVK_READ,
     dtype_f32 = FVK_F32, dtype_bf16 = FVK_BF16, dtype_f16 = FVK_F16,
     isa_scalar = FVK_SCALAR, isa_generic = FVK_GENERIC, isa_avx2 = FVK_AVX2, isa_avx512 = FVK_AVX512,

@@ -279,6 +279,135 @@ void FVK(column_moments_f32)(const fvk_columns *a, double *const sum[3])
             column_moment(&here, lane, sum, 0);
 }
 
+/* ------------------------------------------------------------------ search */
+
+enum { COLUMN_LEAST = -0x7fffffff - 1, COLUMN_HALVINGS = 16 };
+
+/* The state of a search, where no store can alias a load: the loops over its lanes are left to the compiler, which makes vectors. */
+typedef struct column_state {
+    float bound[2][LANES], many[2][LANES], floor[LANES], above[LANES], t[LANES], count[LANES];
+    double sum[2][LANES], target[LANES], base[LANES], more[LANES];
+    int32_t go[LANES];
+} column_state;
+
+/* Floats in the order of their values as integers, and back; -0 and 0 coincide. */
+FV_INLINE int32_t column_order(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, 4);
+    return bits < 0 ? COLUMN_LEAST - bits : bits;
+}
+
+FV_INLINE float column_ordered(int32_t order)
+{
+    int32_t bits = order < 0 ? COLUMN_LEAST - order : order;
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+/* Half way, without overflow. */
+FV_INLINE float column_middle(float lo, float hi)
+{
+    const int32_t a = column_order(lo), b = column_order(hi);
+    return column_ordered((a >> 1) + (b >> 1) + (a & b & 1));
+}
+
+/* Lanes that take part. */
+FV_INLINE uint32_t column_going(column_state *q, const fvk_search *a, const int weighs)
+{
+    const float most = a->most;
+    uint32_t lanes = 0;
+    for (int i = 0; i < LANES; i++) {
+        const int32_t wide = q->many[0][i] - q->many[1][i] > most;
+        const int32_t apart = column_order(q->bound[0][i]) + 1 < column_order(q->bound[1][i]);
+        const int32_t want = weighs ? 1 : q->sum[0][i] != q->target[i];
+        q->go[i] = wide & apart & want;
+    }
+    for (int i = 0; i < LANES; i++)
+        lanes |= (uint32_t)q->go[i] << i;
+    lanes &= a->open;
+    for (int i = 0; i < LANES; i++)
+        q->go[i] = (int32_t)(lanes >> i & 1);
+    return lanes;
+}
+
+/* Where to look: a little beyond the target, seen from the bound that is farther from it, as if what lies above fell evenly between the
+   bounds (sums: with the logarithm); every third step in the middle, whatever the numbers are, later that of the floats between, so that
+   COLUMN_HALVINGS + 96 steps find any cut. */
+FV_INLINE void column_guess(column_state *q, const int step, const int weighs)
+{
+    const int halve = step % 3 == 2, floats = halve & (step > COLUMN_HALVINGS);
+    for (int i = 0; i < LANES; i++) {
+        const float lo = q->bound[0][i], hi = q->bound[1][i], floor = q->floor[i];
+        const float a = (float)(q->sum[0][i] - q->target[i]), b = (float)(q->target[i] - q->sum[1][i]);
+        const float share = (a > b ? 0.85f * a : a + 0.15f * b) / (a + b);
+        const int under = weighs ? lo < floor : lo == -__builtin_inff();
+        const float from = weighs && under && floor < hi ? floor : lo, start = hi - floor;
+        const float even = weighs ? column_ordered(column_order(lo) + (int32_t)(share * (float)(column_order(hi) - column_order(lo))))
+                                  : lo + share * (hi - lo);
+        const float middle = weighs ? column_middle(from, hi) : under ? (start > -FLT_MAX ? start : -FLT_MAX) : 0.5f * lo + 0.5f * hi;
+        float t = under | halve ? middle : even;
+        t = (t > lo) & (t < hi) & !floats ? t : column_middle(lo, hi);
+        q->t[i] = t;
+        q->floor[i] = weighs ? floor : under ? 2 * floor : floor;
+    }
+}
+
+FV_INLINE void column_move(column_state *q, const int weighs)
+{
+    for (int i = 0; i < LANES; i++) {
+        const double value = (weighs ? q->more[i] : (double)q->count[i]) + q->base[i];
+        const float t = q->t[i], many = q->count[i] + q->above[i];
+        const int32_t moves = q->go[i] & (t > q->bound[0][i]) & (t < q->bound[1][i]), enough = value >= q->target[i];
+        const int32_t low = moves & enough, high = moves & !enough;
+        q->bound[0][i] = low ? t : q->bound[0][i];
+        q->bound[1][i] = high ? t : q->bound[1][i];
+        q->many[0][i] = low ? many : q->many[0][i];
+        q->many[1][i] = high ? many : q->many[1][i];
+        q->sum[0][i] = low ? value : q->sum[0][i];
+        q->sum[1][i] = high ? value : q->sum[1][i];
+    }
+}
+
+FV_INLINE uint32_t column_search(const fvk_search *a, column_state *q, const int weighs)
+{
+    uint32_t left = column_going(q, a, weighs);
+    for (int step = 0; step < a->steps && left; step++) {
+        column_guess(q, step, weighs);
+        for (int i = 0; !step && a->first && i < LANES; i++)
+            q->t[i] = (a->first[i] > q->bound[0][i]) & (a->first[i] < q->bound[1][i]) ? a->first[i] : q->t[i];
+        FVK(column_sums_f32)(a->x, weighs ? a->x : NULL, a->n, a->stride, q->t, q->more, q->count);
+        column_move(q, weighs);
+        left = column_going(q, a, weighs);
+    }
+    return left;
+}
+
+uint32_t FVK(column_search_f32)(const fvk_search *a)
+{
+    column_state q;
+    uint32_t left;
+    for (int k = 0; k < 2; k++) {
+        memcpy(q.bound[k], a->bound[k], sizeof q.bound[k]);
+        memcpy(q.many[k], a->many[k], sizeof q.many[k]);
+        memcpy(q.sum[k], a->sum[k], sizeof q.sum[k]);
+    }
+    memcpy(q.target, a->target, sizeof q.target);
+    memcpy(q.floor, a->floor, sizeof q.floor);
+    for (int i = 0; i < LANES; i++) {
+        q.above[i] = a->above ? a->above[i] : 0;
+        q.base[i] = a->base ? a->base[i] : 0;
+    }
+    left = a->weighs ? column_search(a, &q, 1) : column_search(a, &q, 0);
+    for (int k = 0; k < 2; k++) {
+        memcpy(a->bound[k], q.bound[k], sizeof q.bound[k]);
+        memcpy(a->many[k], q.many[k], sizeof q.many[k]);
+        memcpy(a->sum[k], q.sum[k], sizeof q.sum[k]);
+    }
+    return left;
+}
+
 /* Lanes of a row of numbers above low and not above high. */
 FV_INLINE uint32_t column_within(const float *x, const vf *low, const vf *high)
 {

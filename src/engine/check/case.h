@@ -50,6 +50,7 @@ struct fv_case {
     fvk_edit edit;
     fvk_small small;
     fvk_columns columns;
+    fvk_search search;
     uint64_t work;
     double result;
 

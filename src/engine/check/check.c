@@ -53,6 +53,7 @@ fv_case_fn *const fv_case_of[FVK_OPS] = {
     [FVK_COLUMN_WEIGH] = fv_case_column_weigh,
     [FVK_COLUMN_MOMENTS] = fv_case_column_moments,
     [FVK_COLUMN_SUMS] = fv_case_column_sums,
+    [FVK_COLUMN_SEARCH] = fv_case_column_search,
     [FVK_COLUMN_COLLECT] = fv_case_column_collect,
     [FVK_COLUMN_ADD] = fv_case_column_add,
     [FVK_PEAK] = fv_case_peak,

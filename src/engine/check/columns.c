@@ -231,6 +231,124 @@ void fv_case_column_sums(fv_case *c)
     }
 }
 
+/* ------------------------------------------------------------------ search */
+
+/* What lies above t in a lane of the case, and how much it is. */
+static double above(const fv_case *c, int lane, float t, double *count)
+{
+    const int lanes = c->row->lanes;
+    const fvk_search *a = &c->search;
+    double sum = 0, many = 0;
+    for (int j = 0; j < c->nk; j += (int)a->stride)
+        if (a->x[j * lanes + lane] > t) {
+            many++;
+            sum += a->weighs ? (double)a->x[j * lanes + lane] : 1;
+        }
+    *count = many + (a->above ? (double)a->above[lane] : 0);
+    return sum + (a->base ? a->base[lane] : 0);
+}
+
+/* Both bounds of every lane as they are before anything is known, a target between, and some lanes closed. */
+static void draw_search(fv_case *c, fvk_search *a, double *target)
+{
+    const int lanes = c->row->lanes;
+    for (int k = 0; k < 2; k++) {
+        a->bound[k] = fv_case_floats(c, k ? "bound 1" : "bound 0", (size_t)lanes);
+        a->many[k] = fv_case_floats(c, k ? "many 1" : "many 0", (size_t)lanes);
+        a->sum[k] = doubles(c, k ? "sum 1" : "sum 0");
+    }
+    c->search = *a;
+    for (int i = 0; i < lanes; i++) {
+        float most = a->weighs ? 1 : -INFINITY;
+        double many;
+        for (int j = 0; !a->weighs && j < c->nk; j++)
+            most = fmaxf(most, a->x[j * lanes + i]);
+        a->bound[0][i] = a->weighs ? 0 : -INFINITY;
+        a->bound[1][i] = most;
+        for (int k = 0; k < 2; k++) {
+            a->sum[k][i] = above(c, i, a->bound[k][i], &many);
+            a->many[k][i] = (float)many;
+        }
+        target[i] = a->sum[1][i] + (a->sum[0][i] - a->sum[1][i]) * fv_draw_real(c, 0.01, 0.99);
+        target[i] = a->weighs ? target[i] : ceil(target[i]);
+        if (!(a->sum[0][i] > a->sum[1][i]))
+            a->open &= ~(1u << i); /* nothing to look for */
+    }
+}
+
+static void call_search(fv_case *c)
+{
+    c->result = (double)((fvk_column_search_fn *)c->fn)(&c->search);
+}
+
+/* A lane after the search, whose bounds were these. */
+static void expect_lane(fv_case *c, int i, float lo, float hi)
+{
+    const fvk_search *a = &c->search;
+    const int going = (int)((uint32_t)c->result >> i & 1);
+    double low, high, slack;
+    const double least = above(c, i, a->bound[0][i], &low), more = above(c, i, a->bound[1][i], &high);
+    int done = low - high <= (double)a->most || nextafterf(a->bound[0][i], INFINITY) >= a->bound[1][i] ||
+               (!a->weighs && least == a->target[i]);
+    slack = a->weighs ? 32 * 0x1p-24 * (least + 1) : 0;
+    expect_double(c, "many 0", i, (double)a->many[0][i], low, 0);
+    expect_double(c, "many 1", i, (double)a->many[1][i], high, 0);
+    expect_double(c, "sum 0", i, a->sum[0][i], least, slack);
+    expect_double(c, "sum 1", i, a->sum[1][i], more, slack);
+    if (!(a->sum[0][i] >= a->target[i]) || !(a->sum[1][i] < a->target[i]) || !(a->bound[0][i] >= lo) || !(a->bound[1][i] <= hi))
+        fv_case_fail(c, "lane %d: bounds %g, %g do not enclose the target", i, (double)a->bound[0][i], (double)a->bound[1][i]);
+    if (!(a->open >> i & 1) && (a->bound[0][i] != lo || a->bound[1][i] != hi || going))
+        fv_case_fail(c, "lane %d is closed, and moved", i);
+    if ((a->open >> i & 1) && going == done)
+        fv_case_fail(c, "lane %d: goes on is %d, and done is %d", i, going, done);
+    if ((a->open >> i & 1) && a->steps > 100 && !done)
+        fv_case_fail(c, "lane %d found nothing in %d steps", i, a->steps);
+    if ((a->open >> i & 1) && a->steps == 1 && a->first && !done && a->first[i] > lo && a->first[i] < hi &&
+        a->bound[0][i] != a->first[i] && a->bound[1][i] != a->first[i])
+        fv_case_fail(c, "lane %d did not look at %g", i, (double)a->first[i]);
+}
+
+void fv_case_column_search(fv_case *c)
+{
+    const int lanes = c->row->lanes;
+    fvk_search a = {.stride = fv_draw_once_in(c, 3) ? fv_draw_int(c, 2, 4) : 1, .weighs = fv_draw_once_in(c, 2)};
+    float lo[FVK_MAX_LANES], hi[FVK_MAX_LANES], *x, *floor = fv_case_floats(c, "floor", (size_t)lanes);
+    double *target = doubles(c, "target");
+    c->nk = fv_draw_keys(c);
+    a.n = c->nk;
+    a.steps = fv_draw_once_in(c, 3) ? fv_draw_int(c, 0, 3) : 120;
+    a.most = (float)fv_draw_int(c, 1, 6);
+    a.open = fv_draw_once_in(c, 2) ? (uint32_t)fv_draw(c) : ~0u;
+    a.x = x = draw_tile(c, "x");
+    for (int i = 0; i < c->nk * lanes; i++) /* often equal ones */
+        x[i] = a.weighs ? (float)fv_draw_int(c, 0, 40) / 64 + (fv_draw_once_in(c, 2) ? (float)fv_draw_real(c, 0, 0x1p-6) : 0)
+                        : isnan(x[i]) ? 0 : x[i];
+    if (fv_draw_once_in(c, 2)) {
+        float *more = fv_case_floats(c, "above", (size_t)lanes);
+        double *base = doubles(c, "base");
+        for (int i = 0; i < lanes; i++)
+            base[i] = (double)(more[i] = (float)fv_draw_int(c, 0, 30));
+        a.above = more;
+        a.base = base;
+    }
+    if (fv_draw_once_in(c, 2))
+        a.first = draw_bounds(c, "first", x);
+    for (int i = 0; i < lanes; i++)
+        floor[i] = a.weighs ? 0x1p-20f : 1;
+    a.floor = floor;
+    a.target = target;
+    draw_search(c, &a, target);
+    memcpy(lo, a.bound[0], (size_t)lanes * sizeof *lo);
+    memcpy(hi, a.bound[1], (size_t)lanes * sizeof *hi);
+    c->search = a;
+    c->call = call_search;
+    if (!fv_case_run(c))
+        return;
+    for (int i = 0; i < lanes; i++)
+        if (c->search.sum[0][i] > c->search.sum[1][i])
+            expect_lane(c, i, lo[i], hi[i]);
+}
+
 /* ------------------------------------------------------------------ lists */
 
 enum { ROOM = 7 };

@@ -507,6 +507,27 @@ static void column_sums_step(const float *x, const float *w, int64_t n, int64_t 
     ((fvk_column_sums_fn *)real)(x, w, n, 1, t, sum, count);
 }
 
+static uint32_t column_search_stops(const fvk_search *a)
+{
+    fvk_search less = *a;
+    less.steps = a->steps / 20;
+    return ((fvk_column_search_fn *)real)(&less);
+}
+
+static uint32_t column_search_opens(const fvk_search *a)
+{
+    fvk_search more = *a;
+    more.open = ~0u;
+    return ((fvk_column_search_fn *)real)(&more);
+}
+
+static uint32_t column_search_counts(const fvk_search *a)
+{
+    uint32_t left = ((fvk_column_search_fn *)real)(a);
+    a->many[0][0]++;
+    return left;
+}
+
 static void column_collect_forgets(const float *x, int64_t n, const float *lo, const float *hi, int room, float *y, int32_t *at,
                                    int32_t *count)
 {
@@ -705,6 +726,9 @@ static const mutant mutants[] = {
     FAULT(FVK_COLUMN_WEIGH, "column_weigh: shows the last key", column_weigh_shows),
     FAULT(FVK_COLUMN_MOMENTS, "column_moments: drop the last key", column_moments_drop),
     FAULT(FVK_COLUMN_SUMS, "column_sums: take every key", column_sums_step),
+    FAULT(FVK_COLUMN_SEARCH, "column_search: stops early", column_search_stops),
+    FAULT(FVK_COLUMN_SEARCH, "column_search: moves closed lanes", column_search_opens),
+    FAULT(FVK_COLUMN_SEARCH, "column_search: counts one too many", column_search_counts),
     FAULT(FVK_COLUMN_COLLECT, "column_collect: forgets the upper bound", column_collect_forgets),
     FAULT(FVK_COLUMN_COLLECT, "column_collect: writes beyond its room", column_collect_writes_beyond),
     FAULT(FVK_COLUMN_ADD, "column_add: adds to lanes not asked for", column_add_all),

@@ -1,8 +1,8 @@
 /* Normalisers of whole tiles, in the lanes. What each computes is said in normalise.c; which keys it keeps is the same to the key.
 
    All lanes are searched together, each between bounds of its own, by passes that count or add up what lies above one threshold
-   per lane. Every sixteenth key tells where to look, two or three passes over the tile narrow the bounds, what is left between
-   them is copied side by side, and the search ends there. A lane whose search does not end is left for the row form: that depends
+   per lane (a kernel, column_search). Some passes over the tile narrow the bounds, what is left between them is copied side by side, and the
+   search ends there. In long rows every sixteenth key tells where to look first; of some hundred keys all passes are over all. A lane whose search does not end is left for the row form: that depends
    on its own scores only. Sums that enter a result are added in the order of keys. */
 #include "drive/columns.h"
 #include "drive/select.h"
@@ -11,12 +11,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = FVK_MAX_LANES, STEP = 16, SAMPLED = 1024, PASSES = 60, LOOKS = 9, STEPS = 100, NARROW = 48, SPARE = 1,
-       FEW = 80 /* most numbers that a bound of the sample's leaves room for */ };
+/* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied; SAMPLED, a sample knows sparse
+   maps and few of many; LONG, and saves passes. NARROW: numbers that a list should be made of at most. FEW: most that a bound of the
+   sample's leaves room for. */
+enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, LONG = 4096, NARROW = 48, FEW = 80, LOOKS = 6, SPARE = 1, PASSES = 60,
+       STEPS = 120 };
 
-/* LO: there is at least the target above; HI: there is less; NONE: where a lane that did not move writes, for a branch on what random
-   numbers decide costs more than a pass. */
-enum { LO, HI, NONE, BOUNDS };
+/* LO: there is at least the target above; HI: there is less. */
+enum { LO, HI, BOUNDS };
 
 typedef struct search {
     fv_columns *c;
@@ -26,7 +28,7 @@ typedef struct search {
     float bound[BOUNDS][LANES];
     double sum[BOUNDS][LANES]; /* above the bound: the sum, or the number where they are counted */
     float many[BOUNDS][LANES]; /* and the number */
-    float floor[LANES];    /* what is summed: where to look first while LO is below; else how far below HI to look */
+    float floor[LANES];    /* see fvk_search */
     uint32_t open;         /* lanes whose bounds are not final */
 } search;
 
@@ -35,84 +37,19 @@ static int has(uint32_t lanes, int i)
     return (int)(lanes >> i & 1);
 }
 
-/* A float between the bounds, or lo when there is none. */
-static float between(search *q, int i)
+/* Steps of the search over n numbers, of every stride-th; the rest: see fvk_search. */
+static uint32_t narrow(search *q, fvk_search a)
 {
-    const float hi = q->bound[HI][i], lo = q->weighs && q->bound[LO][i] < q->floor[i] && q->floor[i] < hi ? q->floor[i] : q->bound[LO][i];
-    float t;
-    if (lo == -INFINITY) {
-        t = hi - q->floor[i];
-        q->floor[i] *= 2;
-        t = t > -FLT_MAX ? t : -FLT_MAX;
-    } else
-        t = q->weighs && lo > 0 && hi > 2 * lo ? sqrtf(lo) * sqrtf(hi) : 0.5f * lo + 0.5f * hi;
-    if (t > q->bound[LO][i] && t < hi)
-        return t;
-    return fv_float_after(q->bound[LO][i]) < hi ? fv_float_middle(q->bound[LO][i], hi) : q->bound[LO][i];
-}
-
-/* Bounds of the open lanes after a pass at t over n numbers; base: as many and as much more lies above hi. */
-static void narrow(search *q, const float *x, int64_t n, int64_t step, const float *t, const double *base, const float *many)
-{
-    double sum[LANES] = {0};
-    float count[LANES];
-    q->c->kernel->sums(x, q->weighs ? x : NULL, n, step, t, sum, count);
-    for (int i = 0; i < q->c->lanes; i++) {
-        const float all = count[i] + (many ? many[i] : 0);
-        const double value = (q->weighs ? sum[i] : (double)count[i]) + (base ? base[i] : 0);
-        const int moves = has(q->open, i) & (t[i] > q->bound[LO][i]) & (t[i] < q->bound[HI][i]);
-        const int side = (value < q->target[i]) * moves + NONE * !moves; /* LO or HI */
-        q->bound[side][i] = t[i];
-        q->sum[side][i] = value;
-        q->many[side][i] = all;
+    a.weighs = q->weighs;
+    a.target = q->target;
+    a.floor = q->floor;
+    a.open = q->open;
+    for (int k = 0; k < BOUNDS; k++) {
+        a.bound[k] = q->bound[k];
+        a.many[k] = q->many[k];
+        a.sum[k] = q->sum[k];
     }
-}
-
-/* Where the sum is a little beyond the target, seen from the bound that is farther from it, if it is linear between the bounds:
-   then what is left is a seventh. Every third step halves the distance whatever the numbers are. */
-static void guess(search *q, int step, float *t)
-{
-    for (int i = 0; i < q->c->lanes; i++) {
-        const double a = q->sum[LO][i] - q->target[i], b = q->target[i] - q->sum[HI][i];
-        const double share = (a > b ? 0.85 * a : a + 0.15 * b) / (a + b);
-        t[i] = q->bound[LO][i] + (float)(share * ((double)q->bound[HI][i] - (double)q->bound[LO][i]));
-        if (step % 3 == 2 || !(q->bound[LO][i] > -INFINITY) || (q->weighs && q->bound[LO][i] < q->floor[i]) || !(t[i] > q->bound[LO][i] && t[i] < q->bound[HI][i]))
-            t[i] = between(q, i);
-    }
-}
-
-/* Where every step-th key has the cut of `sampled`, after so many looks; lower: not above it. */
-static void look(const search *q, int64_t step, const double *sampled, int looks, int lower, float *t)
-{
-    search p = *q;
-    for (int i = 0; i < q->c->lanes; i++)
-        p.target[i] = sampled[i];
-    for (int n = 0; n < looks; n++) {
-        for (int i = 0; i < q->c->lanes; i++)
-            t[i] = between(&p, i);
-        narrow(&p, q->x, q->c->n, step, t, NULL, NULL);
-    }
-    for (int i = 0; i < q->c->lanes; i++)
-        t[i] = lower ? p.bound[LO][i] : p.bound[HI][i] < q->bound[HI][i] ? p.bound[HI][i] : between(&p, i);
-}
-
-/* Two passes: at the sample's bound, and a little to the other side of the cut. */
-static void approach(search *q, double *sampled)
-{
-    double sum[LANES] = {0};
-    float t[LANES], count[LANES];
-    look(q, STEP, sampled, LOOKS, 0, t);
-    narrow(q, q->x, q->c->n, 1, t, NULL, NULL);
-    q->c->kernel->sums(q->x, q->weighs ? q->x : NULL, q->c->n, STEP, t, sum, count);
-    for (int i = 0; i < q->c->lanes; i++) {
-        const double here = q->weighs ? sum[i] : (double)count[i], one = q->weighs ? (double)t[i] : 1;
-        if (q->bound[HI][i] == t[i])
-            sampled[i] = here + 1.8 * (q->target[i] - q->sum[HI][i]) / STEP + one;
-        else
-            sampled[i] = here - 1.8 * (q->sum[LO][i] - q->target[i]) / STEP - one;
-    }
-    look(q, STEP, sampled, LOOKS - 2, 0, t);
-    narrow(q, q->x, q->c->n, 1, t, NULL, NULL);
+    return q->c->kernel->search(&a);
 }
 
 /* The open lanes that have more than `most` numbers between their bounds and have not what they want above LO. */
@@ -126,16 +63,44 @@ static uint32_t many(const search *q, float most)
     return lanes & q->open;
 }
 
-/* Those of them whose bounds may still move. */
-static uint32_t wide(const search *q, float most)
+/* Where every stride-th key has the cut of `sampled`, about; lower: not above it. all: what the sample has in all. */
+static void look(const search *q, int64_t stride, const double *sampled, const double *all, int lower, float *t)
 {
-    uint32_t lanes = many(q, most);
-    for (uint32_t rest = lanes; rest; rest &= rest - 1) {
-        const int i = __builtin_ctz(rest);
-        if (!(fv_float_after(q->bound[LO][i]) < q->bound[HI][i]))
-            lanes &= ~(1u << i);
+    search p = *q;
+    for (int i = 0; i < q->c->lanes; i++) {
+        p.target[i] = sampled[i];
+        p.sum[LO][i] = all[i];
+        p.sum[HI][i] = 0;
+        p.many[LO][i] = (float)q->c->n;
+        p.many[HI][i] = 0;
+        p.bound[LO][i] = q->weighs ? 0 : -INFINITY;
+        p.bound[HI][i] = q->weighs ? 1 : q->c->top[i];
     }
-    return lanes;
+    narrow(&p, (fvk_search){.x = q->x, .n = q->c->n, .stride = stride, .steps = LOOKS, .most = 1});
+    for (int i = 0; i < q->c->lanes; i++)
+        t[i] = p.bound[lower || p.bound[HI][i] >= q->bound[HI][i] ? LO : HI][i];
+}
+
+/* Two passes: at the sample's bound, and a little to the other side of the cut. */
+static void approach(search *q, double *sampled, const double *all)
+{
+    const fvk_search once = {.x = q->x, .n = q->c->n, .stride = 1, .steps = 1, .most = 1};
+    double sum[LANES] = {0};
+    float t[LANES], count[LANES];
+    fvk_search a = once;
+    a.first = t;
+    look(q, STEP, sampled, all, 0, t);
+    narrow(q, a);
+    q->c->kernel->sums(q->x, q->weighs ? q->x : NULL, q->c->n, STEP, t, sum, count);
+    for (int i = 0; i < q->c->lanes; i++) {
+        const double here = q->weighs ? sum[i] : (double)count[i], one = q->weighs ? (double)t[i] : 1;
+        if (q->bound[HI][i] == t[i])
+            sampled[i] = here + 1.8 * (q->target[i] - q->sum[HI][i]) / STEP + one;
+        else
+            sampled[i] = here - 1.8 * (q->sum[LO][i] - q->target[i]) / STEP - one;
+    }
+    look(q, STEP, sampled, all, 0, t);
+    narrow(q, a);
 }
 
 /* Of two numbers of a lane: 1 when the first stands behind the second, by score and then by key. */
@@ -191,36 +156,33 @@ static int collect(fv_columns *c, const float *x, const float *lo, const float *
 static void settle(search *q, int rows, const int32_t *count, float *x)
 {
     double base[LANES];
-    float t[LANES], above[LANES];
-    for (int i = 0; i < q->c->lanes; i++) {
-        base[i] = q->sum[HI][i];
-        above[i] = q->many[HI][i];
+    float above[LANES];
+    memcpy(base, q->sum[HI], sizeof base);
+    memcpy(above, q->many[HI], sizeof above);
+    q->c->live &= ~narrow(q, (fvk_search){.x = q->c->y, .n = rows, .stride = 1, .steps = STEPS, .most = 1, .base = base, .above = above});
+    for (uint32_t rest = many(q, 1) & q->c->live; rest; rest &= rest - 1) {
+        const int i = __builtin_ctz(rest);
+        drop(q, i, count[i], x);
     }
-    for (int step = 0; step < STEPS && wide(q, 1); step++) {
-        guess(q, step, t);
-        narrow(q, q->c->y, rows, 1, t, base, above);
-    }
-    q->c->live &= ~wide(q, 1);
-    for (int i = 0; i < q->c->lanes; i++)
-        if (has(many(q, 1) & q->c->live, i))
-            drop(q, i, count[i], x);
 }
 
-/* Finds the cut of every open lane: lo. What has none leaves `live`. */
-static void find(search *q, double *sampled, float *x)
+/* Finds the cut of every open lane: lo. What has none leaves `live`. sampled: what the sample has above it, of all. */
+static void find(search *q, double *sampled, const double *all, float *x)
 {
     fv_columns *c = q->c;
     float t[LANES];
     int32_t count[LANES];
     uint32_t left;
     int rows;
-    if (sampled)
-        approach(q, sampled);
-    /* of few keys all passes are over all: cheaper than a list */
-    for (int n = 0; n < PASSES && wide(q, !sampled ? 1 : n < SPARE ? NARROW : FV_COLUMNS_ROOM); n++) {
-        guess(q, n, t);
-        narrow(q, q->x, c->n, 1, t, NULL, NULL);
+    fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < LISTED ? 1 : NARROW};
+    if (sampled) {
+        approach(q, sampled, all);
+        a.steps = SPARE;
+        narrow(q, a);
+        a.steps = PASSES;
+        a.most = FV_COLUMNS_ROOM;
     }
+    narrow(q, a);
     q->open &= many(q, 1);
     for (int i = 0; i < c->lanes; i++)
         t[i] = has(q->open, i) ? q->bound[LO][i] : INFINITY;
@@ -315,19 +277,21 @@ static double emit(search *q, int i, int count)
 
 /* Few of many keys: what lies above a bound of the sample's is likely to hold them, and is collected at once. Lanes where it does
    not, or is too much, are searched for in the ordinary way; the weights come from a list of the keys kept in any case. */
-static void topk_few(search *q, double k, double *sampled)
+static void topk_few(search *q, double k, double *sampled, const double *all)
 {
     fv_columns *c = q->c;
     const double rank = k / (STEP / 2), far = 3 * sqrt(rank) + 3;
     const uint32_t live = c->live, some = q->open;
-    double sum[LANES] = {0}, rough[LANES];
+    double sum[LANES] = {0}, rough[LANES], few[LANES];
     uint32_t good = live;
     float t[LANES];
     int32_t count[LANES];
     int rows;
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < LANES; i++) {
         rough[i] = rank + far;
-    look(q, STEP / 2, rough, LOOKS + 1, 1, t);
+        few[i] = i < c->lanes ? (double)c->seen[i] / (STEP / 2) : 0;
+    }
+    look(q, STEP / 2, rough, few, 1, t);
     for (int i = 0; i < c->lanes; i++)
         t[i] = has(some, i) ? t[i] : q->bound[LO][i];
     memset(c->rows, 0, (size_t)c->n * sizeof *c->rows);
@@ -348,7 +312,7 @@ static void topk_few(search *q, double k, double *sampled)
     q->open = live & ~good;
     if (q->open) {
         good = q->open;
-        find(q, sampled, c->s);
+        find(q, sampled, all, c->s);
         good &= c->live;
         for (int i = 0; i < c->lanes; i++)
             t[i] = has(good, i) ? q->bound[LO][i] : INFINITY;
@@ -364,7 +328,7 @@ static void topk_few(search *q, double k, double *sampled)
 void fv_columns_topk(fv_columns *c)
 {
     search q = {.c = c, .x = c->s, .open = c->live};
-    double sampled[LANES], sum[LANES];
+    double sampled[LANES], all[LANES], sum[LANES];
     float cut[LANES], count[LANES];
     for (int i = 0; i < LANES; i++) {
         const double seen = i < c->lanes ? (double)c->seen[i] : 0, k = c->arg[0] < seen ? c->arg[0] : seen;
@@ -375,14 +339,15 @@ void fv_columns_topk(fv_columns *c)
         q.many[LO][i] = (float)seen;
         q.floor[i] = 1;
         sampled[i] = k / STEP;
+        all[i] = seen / STEP;
         if (k >= seen)
             q.open &= ~(1u << i);
     }
     if (c->n >= SAMPLED && c->arg[0] <= FEW) {
-        topk_few(&q, c->arg[0], sampled);
+        topk_few(&q, c->arg[0], sampled, all);
         return;
     }
-    find(&q, c->n >= SAMPLED ? sampled : NULL, c->s);
+    find(&q, c->n >= LONG ? sampled : NULL, all, c->s);
     cuts(&q, cut);
     weigh(c, FVK_WEIGH_EXP, c->s, cut, sum, count);
     divide(c, sum);
@@ -392,15 +357,15 @@ void fv_columns_topk(fv_columns *c)
 void fv_columns_topp(fv_columns *c)
 {
     search q = {.c = c, .x = c->e, .weighs = 1, .open = c->live};
-    double all[LANES], sampled[LANES];
+    double all[LANES], sampled[LANES], some[LANES] = {0};
     float cut[LANES], count[LANES];
     if (c->arg[0] >= 1) {
         weigh_all(c, all);
     } else {
         fill(cut, 0); /* the exponential of hidden keys; the weights of all keys ask for no cut */
         weigh(c, FVK_WEIGH_ALL, c->s, cut, all, count);
-        if (c->n >= SAMPLED)
-            c->kernel->sums(c->e, c->e, c->n, STEP, cut, sampled, count);
+        if (c->n >= LONG)
+            c->kernel->sums(c->e, c->e, c->n, STEP, cut, some, count);
         for (int i = 0; i < c->lanes; i++) {
             const double tail = all[i] - c->arg[0] * all[i];
             q.target[i] = c->arg[0] * all[i];
@@ -408,9 +373,9 @@ void fv_columns_topp(fv_columns *c)
             q.sum[LO][i] = all[i];
             q.many[LO][i] = c->seen[i];
             q.floor[i] = (float)(tail / (double)c->n);
-            sampled[i] -= tail / STEP;
+            sampled[i] = some[i] - tail / STEP;
         }
-        find(&q, c->n >= SAMPLED ? sampled : NULL, c->e);
+        find(&q, c->n >= LONG ? sampled : NULL, some, c->e);
         cuts(&q, cut);
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, all, count);
         keep_count(c, count);

@@ -11,6 +11,7 @@ typedef struct fv_column_kernels { /* of the instruction set in use */
     fvk_column_weigh_fn *weigh;
     fvk_column_moments_fn *moments;
     fvk_column_sums_fn *sums;
+    fvk_column_search_fn *search;
     fvk_column_collect_fn *collect;
     fvk_column_add_fn *add;
 } fv_column_kernels;

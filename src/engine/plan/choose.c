@@ -125,6 +125,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->column.weigh = (fvk_column_weigh_fn *)find(&all, FVK_COLUMN_WEIGH, FVK_F32);
     k->column.moments = (fvk_column_moments_fn *)find(&all, FVK_COLUMN_MOMENTS, FVK_F32);
     k->column.sums = (fvk_column_sums_fn *)find(&all, FVK_COLUMN_SUMS, FVK_F32);
+    k->column.search = (fvk_column_search_fn *)find(&all, FVK_COLUMN_SEARCH, FVK_F32);
     k->column.collect = (fvk_column_collect_fn *)find(&all, FVK_COLUMN_COLLECT, FVK_F32);
     k->column.add = (fvk_column_add_fn *)find(&all, FVK_COLUMN_ADD, FVK_F32);
     pair = all.row[FVK_QK_PAIR][type];

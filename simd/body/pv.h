@@ -11,7 +11,7 @@ typedef struct pv_run {
 } pv_run;
 enum {
     PV_NARROW = (int)V_MASK_TILE < (int)V_TILE,
-    PV_RUNS = 32, /* runs of a block that are told apart */
+    PV_RUNS = 12, /* runs of a block that are told apart */
     PV_SHORT = 4, /* keys of a run that is not worth a loop of its own */
     PV_LONG = 16  /* keys that are worth a pass over the accumulators of their own */
 };

@@ -119,8 +119,8 @@ void fv_case_put(fv_case *c, const void *const *rows, int j, int n, int t, fvk_d
 
 void fv_case_hide(fv_case *c, int lanes)
 {
-    uint32_t all = (uint32_t)((1ull << lanes) - 1), columns = all;
-    int kind = fv_draw_int(c, 0, 9), lead = fv_draw_int(c, -lanes, 2 * lanes);
+    uint32_t all = (uint32_t)((1ull << lanes) - 1), columns = all, stretch = 0;
+    int kind = fv_draw_int(c, 0, 10), left = 0, lead = fv_draw_int(c, -lanes, 2 * lanes);
     c->rows = NULL;
     if (kind < 3)
         return;
@@ -138,10 +138,20 @@ void fv_case_hide(fv_case *c, int lanes)
             bits = all;
         else if (edge == 2) /* a causal edge */
             bits = all << fv_draw_int(c, 0, lanes - 1);
-        if (kind >= 8) { /* the edge of a band: every key one lane later than the one before */
+        if (kind == 8 || kind == 9) { /* the edge of a band: every key one lane later than the one before */
             int from = j - lead < 0 ? 0 : j - lead < lanes ? j - lead : lanes;
             bits = from == lanes ? 0 : all << from & all;
             bits = kind == 9 ? all & ~bits : bits;
+        }
+        if (kind == 10) { /* stretches that one half of the lanes sees, or the other, all or none */
+            static const uint32_t halves[] = {0, 1, 2, 3, 3};
+            if (left == 0) {
+                uint32_t half = halves[fv_draw_int(c, 0, 4)];
+                stretch = (half & 1 ? all >> lanes / 2 : 0) | (half & 2 ? all & all << lanes / 2 : 0);
+                left = fv_draw_int(c, 1, fv_draw_once_in(c, 3) ? 40 : 8);
+            }
+            left--;
+            bits = stretch & (edge ? ~0u : (uint32_t)fv_draw(c));
         }
         c->rows[j] = bits & columns;
     }

@@ -224,7 +224,7 @@ static int asks(const fovea_plan *plan)
     const double size = (double)fv_dtype_bytes(p->dtype), head = (double)(p->lk * (p->d + p->dv)) * size;
     const double rows = (double)(p->lq * p->d) * size + (double)(p->lq * p->dv) * (double)sizeof(float);
     const double all = (double)p->batch * ((double)p->hkv * head + (double)p->hq * rows);
-    return head >= LEAST_HEAD && all > tuned(plan, FV_TUNE_NEAR_BYTES);
+    return head >= LEAST_HEAD && all > 2 * (double)tuned(plan, FV_TUNE_NEAR_BYTES); /* half of the second cache, twice */
 }
 
 /* Whether keys and values of a head stay in near caches by themselves, from one tile to the next: then many tiles, whose queries and

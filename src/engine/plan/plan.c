@@ -11,11 +11,11 @@
 #include <string.h>
 
 #ifdef FV_MINI_TILES
-enum { CROWDED = 4 };
+enum { CROWDED = 4, LEAST_HEAD = 0, NEAR_TIMES = 0 };
 #else
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 /* Bytes of a head whose keys and values are asked for ahead. 61 keys of 4 numbers, 2 KiB, lose 6 % by it, 49 of 32, 12 KiB, gain 14 */
-enum { LEAST_HEAD = 8 << 10 };
+enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2 }; /* the tuning's near bytes are half of the second cache */
 #endif
 /* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 512 are 256 KiB, as 128 of half the width. */
 enum { WIDE_ROWS = 3072, WIDE_KEYS = 64 };
@@ -224,7 +224,7 @@ static int asks(const fovea_plan *plan)
     const double size = (double)fv_dtype_bytes(p->dtype), head = (double)(p->lk * (p->d + p->dv)) * size;
     const double rows = (double)(p->lq * p->d) * size + (double)(p->lq * p->dv) * (double)sizeof(float);
     const double all = (double)p->batch * ((double)p->hkv * head + (double)p->hq * rows);
-    return head >= LEAST_HEAD && all > 2 * (double)tuned(plan, FV_TUNE_NEAR_BYTES); /* half of the second cache, twice */
+    return head >= LEAST_HEAD && all > NEAR_TIMES * (double)tuned(plan, FV_TUNE_NEAR_BYTES);
 }
 
 /* Whether keys and values of a head stay in near caches by themselves, from one tile to the next: then many tiles, whose queries and

@@ -348,7 +348,7 @@ FV_INLINE void column_guess(column_state *q, const int step, const int weighs)
                                   : lo + share * (hi - lo);
         const float middle = weighs ? column_middle(from, hi) : under ? (start > -FLT_MAX ? start : -FLT_MAX) : 0.5f * lo + 0.5f * hi;
         float t = under | halve ? middle : even;
-        t = (t > lo) & (t < hi) & !floats ? t : column_middle(lo, hi);
+        t = ((t > lo) & (t < hi) & !floats) ? t : column_middle(lo, hi);
         q->t[i] = t;
         q->floor[i] = weighs ? floor : under ? 2 * floor : floor;
     }
@@ -376,7 +376,7 @@ FV_INLINE uint32_t column_search(const fvk_search *a, column_state *q, const int
     for (int step = 0; step < a->steps && left; step++) {
         column_guess(q, step, weighs);
         for (int i = 0; !step && a->first && i < LANES; i++)
-            q->t[i] = (a->first[i] > q->bound[0][i]) & (a->first[i] < q->bound[1][i]) ? a->first[i] : q->t[i];
+            q->t[i] = ((a->first[i] > q->bound[0][i]) & (a->first[i] < q->bound[1][i])) ? a->first[i] : q->t[i];
         FVK(column_sums_f32)(a->x, weighs ? a->x : NULL, a->n, a->stride, q->t, q->more, q->count);
         column_move(q, weighs);
         left = column_going(q, a, weighs);

@@ -169,22 +169,22 @@ typedef struct fvk_columns {
     double *sum;
 } fvk_columns;
 /* y = weight where x is not below the cut, else 0: one given, exp(x - shift) as fvk_exp_fn has it, the r of fvk_ramp or its
-   square, in floats: to an ulp of (x - origin) slope and of tau. rows[j]: lanes that are not below; count: how many keys those are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys;
-   else of no account. ALL: as EXP, but nothing is below, cut, rows and count have no part in it, and up to 16 numbers that follow each
-   other are added in float. */
+   square, in floats: to an ulp of (x - origin) slope and of tau. rows[j]: lanes that are not below; count: how many keys those
+   are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys; else of no account. ALL: as EXP, but nothing is below, cut,
+   rows and count have no part in it, and up to 16 numbers that follow each other are added in float. */
 typedef void fvk_column_weigh_fn(const fvk_columns *a);
 /* Sums of r of every step-th key as in fvk_moments_fn; squares with SQUARE. rough: r, as above, and its sums are floats. */
 typedef void fvk_column_moments_fn(const fvk_columns *a, double *const sum[3]);
 /* Of every step-th key: how many x exceed t, below 2^24, and the sum of their w, in which up to 16 numbers that follow each other
    are added in float; w NULL: no sums. */
 typedef void fvk_column_sums_fn(const float *x, const float *w, int64_t n, int64_t step, const float *t, double *sum, float *count);
-/* A search for the largest bound of each lane above which there is at least its target: as many x, or with `weighs` x that add up to as
-   much, none of them below 0. side 0: bounds above which there is; side 1: above which there is not; sum and many: what lies above
-   them, many the number. Every step of the search is one look at every stride-th key, to whose count and sum `above` and `base`, where given, are added. A
-   lane takes part while it is open, has more than `most` numbers between bounds that are not neighbours, and has not (unless it weighs) the
-   target itself above side 0; so its bounds follow from its own numbers. At the first step it looks at `first`, if that is given and between its bounds.
-   floor: with `weighs`, not above the solution, else how far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have
-   gone on after `steps` steps. */
+/* A search for the largest bound of each lane above which there is at least its target: as many x, or with `weighs` x that add
+   up to as much, none of them below 0. side 0: bounds above which there is; side 1: above which there is not; sum and many: what
+   lies above them, many the number. Every step is one look at every stride-th key, to whose count and sum `above` and `base`,
+   where given, are added. A lane takes part while it is open, has more than `most` numbers between bounds that are not
+   neighbours, and has not (unless it weighs) the target itself above side 0; so its bounds follow from its own numbers. At the
+   first step it looks at `first`, if that is given and between its bounds. floor: with `weighs`, not above the solution, else how
+   far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have gone on after `steps` steps. */
 typedef struct fvk_search {
     const float *x, *floor, *above, *first;
     const double *target, *base;

@@ -1,9 +1,10 @@
 /* Normalisers of whole tiles, in the lanes. What each computes is said in normalise.c; which keys it keeps is the same to the key.
 
    All lanes are searched together, each between bounds of its own, by passes that count or add up what lies above one threshold
-   per lane (a kernel, column_search). Some passes over the tile narrow the bounds, what is left between them is copied side by side, and the
-   search ends there. In long rows every sixteenth key tells where to look first; of some hundred keys all passes are over all. A lane whose search does not end is left for the row form: that depends
-   on its own scores only. Sums that enter a result are added in the order of keys. */
+   per lane (a kernel, column_search). Some passes over the tile narrow the bounds, what is left between them is copied side by
+   side, and the search ends there. In long rows every sixteenth key tells where to look first; of some hundred keys all passes
+   are over all. A lane whose search does not end is left for the row form: that depends on its own scores only. Sums that enter
+   a result are added in the order of keys. */
 #include "drive/columns.h"
 #include "drive/select.h"
 
@@ -11,11 +12,11 @@
 #include <math.h>
 #include <string.h>
 
-/* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied; SAMPLED, a sample knows sparse
-   maps and few of many; LONG, and saves passes. NARROW: numbers that a list should be made of at most. FEW: most that a bound of the
-   sample's leaves room for. */
-enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, LONG = 4096, NARROW = 48, FEW = 80, LOOKS = 6, SPARE = 1, PASSES = 60,
-       STEPS = 120 };
+/* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied; SAMPLED, a sample
+   knows sparse maps and few of many; LONG, and saves passes. NARROW: numbers that a list should be made of at most. FEW: most
+   that a bound of the sample's leaves room for. */
+enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, LONG = 4096, NARROW = 48, FEW = 80, LOOKS = 6,
+       SPARE = 1, PASSES = 60, STEPS = 120 };
 
 /* LO: there is at least the target above; HI: there is less. */
 enum { LO, HI, BOUNDS };
@@ -531,7 +532,8 @@ static void edges(const slope *q, float *cut)
         cut[i] = has(q->c->live, i) ? fv_simplex_edge(&(fvk_ramp){q->origin[i], q->square ? 0.5 : 1, q->tau[i]}) : FLT_MAX;
 }
 
-/* A tau for every lane from a sample, not above the solution if the sample is right. Returns the lanes whose support is likely to be small. */
+/* A tau for every lane from a sample, not above the solution if the sample is right. Returns the lanes whose support is likely
+   to be small. */
 static uint32_t sample(slope *q, int64_t step)
 {
     const fv_columns *c = q->c;

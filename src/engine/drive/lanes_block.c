@@ -127,30 +127,23 @@ static void copy_block(fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
         memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
 }
 
-/* Rows to ask memory for while scores are computed. */
-typedef struct ahead {
-    const void *const *row;
-    ptrdiff_t shift; /* bytes from each */
-    int width;
-} ahead;
-
 /* The next keys or values that no tile of the group has asked for yet, from this block on to one block behind it: whichever
    tile comes first to them. */
-static ahead ask_keys(fv_lanes *x, const fv_lanes_queue *q)
+static fv_ask ask_keys(fv_lanes *x, const fv_lanes_queue *q)
 {
     const fovea_problem *p = &x->work->problem;
     const int64_t step = x->task.pass->step, size = (int64_t)fv_dtype_bytes(p->dtype), end = q->first + step * q->n;
     const int64_t far = end + step * x->work->block, stop = far < x->last ? far : x->last;
-    ahead a = {NULL, 0, 0};
+    fv_ask a = {NULL, 0, 0};
     if (x->asked_k < end) /* these are being read */
         x->asked_k = end;
     if (x->asked_v < q->first)
         x->asked_v = q->first;
     if (x->asked_v < end || (x->asked_v < x->asked_k && x->asked_v < stop)) {
-        a = (ahead){(const void *const *)q->v, (x->asked_v - q->first) * p->v.token * size, (int)p->dv};
+        a = (fv_ask){(const void *const *)q->v, (x->asked_v - q->first) * p->v.token * size, fv_work_floats(x->work, p->dv)};
         x->asked_v += step * q->n;
     } else if (x->asked_k < stop) {
-        a = (ahead){(const void *const *)q->k, (x->asked_k - q->first) * p->k.token * size, (int)p->d};
+        a = (fv_ask){(const void *const *)q->k, (x->asked_k - q->first) * p->k.token * size, fv_work_floats(x->work, p->d)};
         x->asked_k += step * q->n;
     }
     return a;
@@ -158,55 +151,55 @@ static ahead ask_keys(fv_lanes *x, const fv_lanes_queue *q)
 
 /* The same where a block is over before memory has answered: with tiles of bf16 several tiles that ask lose 3 to 8 %. The
    first asks for the keys of the next block, the second for its values. */
-static ahead ask_next(const fv_lanes *x, const fv_lanes_tile *y, const fv_lanes_queue *q)
+static fv_ask ask_next(const fv_lanes *x, const fv_lanes_tile *y, const fv_lanes_queue *q)
 {
     const fovea_problem *p = &x->work->problem;
     const ptrdiff_t next = (ptrdiff_t)x->work->block * x->task.pass->step * (ptrdiff_t)fv_dtype_bytes(p->dtype);
     if (y == &x->tile[0])
-        return (ahead){(const void *const *)q->k, next * p->k.token, (int)p->d};
+        return (fv_ask){(const void *const *)q->k, next * p->k.token, fv_work_floats(x->work, p->d)};
     if (y == &x->tile[1])
-        return (ahead){(const void *const *)q->v, next * p->v.token, (int)p->dv};
-    return (ahead){NULL, 0, 0};
+        return (fv_ask){(const void *const *)q->v, next * p->v.token, fv_work_floats(x->work, p->dv)};
+    return (fv_ask){NULL, 0, 0};
 }
 
 /* What comes behind a tile's last block: its output rows, which are written once, a line here and a line there, and the query
-   rows of the tile that most likely takes its place in the next task: addresses, not pointers, for there may be nothing.
-   Returns how many rows. */
-static int rows_behind(const fv_lanes *x, const fv_lanes_tile *y, const void *row[2 * FVK_MAX_LANES])
+   rows of the tile that most likely takes its place in the next task. */
+static void find_behind(const fv_lanes *x, const fv_lanes_tile *y, fv_ask *o, fv_ask *q)
 {
     const fovea_problem *p = &x->work->problem;
-    const size_t next = (size_t)x->sharing * (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token);
-    for (int i = 0; i < y->n; i++) {
-        row[i] = y->o[i];
-        row[y->n + i] = (const void *)((uintptr_t)y->q[i] + next * fv_dtype_bytes(p->dtype));
-    }
-    return 2 * y->n;
+    const int64_t next = x->sharing * x->work->kernel.lanes * x->task.pass->step * p->q.token;
+    *o = (fv_ask){(const void *const *)y->o, 0, (int)p->dv};
+    *q = (fv_ask){y->q, (ptrdiff_t)next * (ptrdiff_t)fv_dtype_bytes(p->dtype), fv_work_floats(x->work, p->d)};
 }
 
-/* Asks for these rows from `from` on at once, which takes as long as memory does: the queues of the core are short. Sets
-   y->asked, for gcc 12 takes a function that only prefetches for one without effect, and drops the calls. */
-static void ask_at_once(const fv_lanes *x, fv_lanes_tile *y, int from)
+/* Asks for these rows at once, which takes as long as memory does: the queues of the core are short. */
+static void ask_at_once(const fv_lanes *x, fv_lanes_tile *y)
 {
-    const fovea_problem *p = &x->work->problem;
-    const void *row[2 * FVK_MAX_LANES];
-    const int n = rows_behind(x, y, row);
-    const size_t in = (size_t)p->d * fv_dtype_bytes(p->dtype), out = (size_t)p->dv * sizeof(float);
+    fv_ask o, q;
+    find_behind(x, y, &o, &q);
+    fv_work_ask(&o, y->n);
+    fv_work_ask(&q, y->n);
     y->asked = 1;
-    for (int i = from; i < n; i++)
-        for (size_t c = 0; c < (i < y->n ? out : in); c += 64)
-            __builtin_prefetch((const char *)row[i] + c, 0, 2);
 }
 
 /* Leaves them to the scores of a block of n keys, one row with each key; what is too many is asked for at once. */
-static ahead ask_behind(fv_lanes *x, fv_lanes_tile *y, int n)
+static fv_ask ask_behind(fv_lanes *x, fv_lanes_tile *y, int n)
 {
-    const fovea_problem *p = &x->work->problem;
-    const void *row[2 * FVK_MAX_LANES];
-    const int rows = rows_behind(x, y, row);
-    for (int i = 0; i < n; i++)
-        x->behind[i] = row[i < rows ? i : rows - 1];
-    ask_at_once(x, y, n);
-    return (ahead){x->behind, 0, (int)(p->d > p->dv ? p->d : p->dv)};
+    fv_ask o, q;
+    int rows = 0;
+    find_behind(x, y, &o, &q);
+    for (int i = 0; i < y->n && rows < n; i++)
+        x->behind[rows++] = o.row[i];
+    for (int i = 0; i < y->n && rows < n; i++) /* addresses, not pointers: there may be nothing */
+        x->behind[rows++] = (const void *)((uintptr_t)q.row[i] + (uintptr_t)q.shift);
+    for (int i = rows; i < n; i++)
+        x->behind[i] = x->behind[rows - 1];
+    if (rows < y->n)
+        fv_work_ask(&(fv_ask){o.row + rows, o.shift, o.width}, y->n - rows);
+    rows = rows > y->n ? rows - y->n : 0; /* of the queries */
+    fv_work_ask(&(fv_ask){q.row + rows, q.shift, q.width}, y->n - rows);
+    y->asked = 1;
+    return (fv_ask){x->behind, 0, o.width > q.width ? o.width : q.width};
 }
 
 /* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
@@ -217,11 +210,11 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     const fv_work *w = x->work;
     const fovea_problem *p = &w->problem;
     const void *const *near = NULL;
-    ahead far = {NULL, 0, 0};
+    fv_ask far = {NULL, 0, 0};
     const int fixed = !x->tensors->arguments->k_rows && !p->page_size, ends = y->at == y->spans && !y->asked;
     const int scattered = !rows && (x->sparse || q->first < 0) && k == (const void *const *)q->k;
     if (x->sharing == 1 || scattered) {
-        far = (ahead){(const void *const *)q->v, 0, (int)p->dv};
+        far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};
         near = scattered && q->n >= MOST_MR ? k : NULL;
     } else if (w->kernel.pv_tile)
         far = fixed ? ask_next(x, y, q) : far;
@@ -230,9 +223,10 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     else if (fixed && q->first >= 0)
         far = ask_keys(x, q);
     if (ends && far.row != x->behind)
-        ask_at_once(x, y, 0);
+        ask_at_once(x, y);
     if (w->kernel.qk_pair)
-        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far.row, far.shift, far.width);
+        w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far.row, far.shift,
+                          2 * far.width); /* counts 16-bit numbers */
     else
         w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far.row, far.shift, far.width);
 }

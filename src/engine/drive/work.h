@@ -186,10 +186,10 @@ typedef struct fv_ask {
 } fv_ask;
 /* Asks for n rows at once, to the second cache. */
 void fv_work_ask(const fv_ask *ask, int n);
-/* Floats that the bytes of n numbers of the problem's type fill. */
+/* Floats that n numbers of the problem's type take the room of. */
 static inline int fv_work_floats(const fv_work *work, int64_t n)
 {
-    return (int)(n * (int64_t)fv_dtype_bytes(work->problem.dtype) / (int64_t)sizeof(float));
+    return (int)((n * (int64_t)fv_dtype_bytes(work->problem.dtype) + 3) / (int64_t)sizeof(float));
 }
 /* Bias row of a place, or NULL. */
 const float *fv_work_bias(const fv_work *work, const fv_tensors *tensors, const fv_sequence *s, const fv_place *place);

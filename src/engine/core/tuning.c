@@ -30,7 +30,7 @@ const fovea_tuning_key fv_tuning_key[FV_TUNINGS] = {
     [FV_TUNE_COPY_TILES] = {"copy_tiles", COPY_TILES, 2, FV_TILES_MOST + 1, 1, NULL, "tiles",
                             "tiles that must share a block before rows that crowd a cache are copied; more than `tiles`: never"},
     [FV_TUNE_ROW_BLOCK] = {"row_block", ROW_BLOCK, 16, 65536, 1, NULL, "keys",
-                           "keys that the rows form reads before it turns to their values"},
+                           "keys that the rows form reads before it turns to their values; twice as many in 16-bit types"},
     /* From DRAM half and twice as far cost up to 4 %, a quarter or four times up to 10 %. */
     [FV_TUNE_ROW_AHEAD] = {"row_ahead", 8192, 0, 1048576, 1, NULL, "bytes",
                            "rows form, f32: from a key that is computed with to one that is asked for"},

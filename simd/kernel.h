@@ -152,14 +152,14 @@ typedef void fvk_ramp_fn(const float *x, int64_t n, const fvk_ramp *ramp, int sq
 
 /* Columns: scores of whole rows in the lanes of a tile, x[j][LANES], j < n; FVK_HIDDEN where a lane does not see the key. Bounds,
    sums and so on are arrays of LANES. */
-typedef enum fvk_weigh { FVK_WEIGH_ALL, FVK_WEIGH_GIVEN, FVK_WEIGH_EXP, FVK_WEIGH_RAMP, FVK_WEIGH_SQUARE } fvk_weigh;
+typedef enum fvk_weigh { FVK_WEIGH_ALL, FVK_WEIGH_GIVEN, FVK_WEIGH_EXP, FVK_WEIGH_RAMP, FVK_WEIGH_SQUARE, FVK_WEIGH_SIGMOID } fvk_weigh;
 typedef struct fvk_columns {
     const float *x;
     int64_t n, step; /* step: column_moments takes every step-th key */
     int rough;       /* column_moments: 1 for floats */
     fvk_weigh kind;
     const float *w;                /* GIVEN: weights, as x */
-    const float *shift;            /* EXP */
+    const float *shift;            /* EXP and SIGMOID */
     const double *origin, *tau;    /* RAMP and SQUARE: as fvk_ramp, whose slope is a power of two here */
     double slope;
     const float *cut;
@@ -169,9 +169,9 @@ typedef struct fvk_columns {
     double *sum;
 } fvk_columns;
 /* y = weight where x is not below the cut, else 0: one given, exp(x - shift) as fvk_exp_fn has it, the r of fvk_ramp or its
-   square, in floats: to an ulp of (x - origin) slope and of tau. rows[j]: lanes that are not below; count: how many keys those
-   are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys; else of no account. ALL: as EXP, but nothing is below, cut,
-   rows and count have no part in it, and up to 16 numbers that follow each other are added in float. */
+   square, in floats: to an ulp of (x - origin) slope and of tau; SIGMOID: 1 / (1 + exp(shift - x)). rows[j]: lanes that are not
+   below; count: how many keys those are, n < 2^24. sum: of GIVEN and EXP, of y in the order of keys, up to 16 that follow each other
+   in float; else of no account. ALL: as EXP, but nothing is below, and cut, rows and count have no part in it. */
 typedef void fvk_column_weigh_fn(const fvk_columns *a);
 /* Sums of r of every step-th key as in fvk_moments_fn; squares with SQUARE. rough: r, as above, and its sums are floats. */
 typedef void fvk_column_moments_fn(const fvk_columns *a, double *const sum[3]);

@@ -108,47 +108,79 @@ FV_INLINE vf column_weight(const fvk_columns *a, size_t at, int lane, vf x, vf o
         return v_load(a->w + at);
     if (kind == FVK_WEIGH_EXP)
         return row_exp(x, v_load(a->shift + lane));
+    if (kind == FVK_WEIGH_SIGMOID) { /* the exponential is of what is not above 0, for it must not overflow */
+        x = v_sub(x, v_load(a->shift + lane));
+        r = row_exp(v_sub(v_zero(), v_abs(x)), v_zero());
+        return v_div(v_select(v_lt(x, v_zero()), r, v_set1(1.0f)), v_add(v_set1(1.0f), r));
+    }
     r = v_max(v_zero(), v_fma(v_sub(x, origin), v_set1((float)a->slope), less_tau));
     return kind == FVK_WEIGH_SQUARE ? v_mul(r, r) : r;
+}
+
+/* What the weights of COLUMN_JOINT vectors need beside the numbers. */
+typedef struct column_limits {
+    vf cut[COLUMN_JOINT], origin[COLUMN_JOINT], less_tau[COLUMN_JOINT];
+    int first; /* vector of the tile */
+} column_limits;
+
+/* Keys j..stop-1: weights and bits; counts what is below to less, adds to part. A key that no lane keeps costs no weights. */
+FV_INLINE void column_stretch(const fvk_columns *a, const column_limits *q, int64_t j, int64_t stop, const int kind, vf *less, vf *part)
+{
+    const vf one = v_set1(1.0f);
+    const int adds = kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP;
+    for (; j < stop; j++) {
+        const size_t row = (size_t)j * LANES + (size_t)(q->first * VL);
+        uint32_t out = 0, every = FV_VECTOR_BITS;
+        vf x[COLUMN_JOINT], y;
+        vm under[COLUMN_JOINT];
+        FV_UNROLL
+        for (int v = 0; v < COLUMN_JOINT; v++) {
+            x[v] = v_load(a->x + row + v * VL);
+            under[v] = v_lt(x[v], q->cut[v]);
+            every &= v_bits(under[v]);
+            out |= v_bits(under[v]) << ((q->first + v) * VL);
+            less[v] = v_fma_mask(under[v], one, one, less[v]);
+        }
+        a->rows[j] = ~out & (q->first ? a->rows[j] : ~0u);
+        if (kind != FVK_WEIGH_GIVEN && every == FV_VECTOR_BITS) {
+            FV_UNROLL
+            for (int v = 0; v < COLUMN_JOINT; v++)
+                v_store(a->y + row + v * VL, v_zero());
+            continue;
+        }
+        FV_UNROLL
+        for (int v = 0; v < COLUMN_JOINT; v++) {
+            y = column_weight(a, row + v * VL, (q->first + v) * VL, x[v], q->origin[v], q->less_tau[v], kind);
+            y = v_select(under[v], v_zero(), y);
+            v_store(a->y + row + v * VL, y);
+            part[v] = adds ? v_add(part[v], y) : part[v];
+        }
+    }
 }
 
 /* COLUMN_JOINT vectors of the tile, from the first-th on; the lanes before have been there already. */
 FV_INLINE void column_weights(const fvk_columns *a, const int first, const int kind)
 {
-    const vf one = v_set1(1.0f);
-    vf cut[COLUMN_JOINT], less[COLUMN_JOINT], origin[COLUMN_JOINT], less_tau[COLUMN_JOINT];
+    const int ramp = kind == FVK_WEIGH_RAMP || kind == FVK_WEIGH_SQUARE;
+    column_limits q = {.first = first};
+    vf less[COLUMN_JOINT];
     vd all[COLUMN_JOINT][V_PARTS];
     for (int v = 0; v < COLUMN_JOINT; v++) {
-        const int ramp = kind == FVK_WEIGH_RAMP || kind == FVK_WEIGH_SQUARE;
-        origin[v] = ramp ? column_floats(a->origin + (first + v) * VL) : v_zero();
-        less_tau[v] = ramp ? v_sub(v_zero(), column_floats(a->tau + (first + v) * VL)) : v_zero();
-        cut[v] = v_load(a->cut + (first + v) * VL);
+        q.origin[v] = ramp ? column_floats(a->origin + (first + v) * VL) : v_zero();
+        q.less_tau[v] = ramp ? v_sub(v_zero(), column_floats(a->tau + (first + v) * VL)) : v_zero();
+        q.cut[v] = v_load(a->cut + (first + v) * VL);
         less[v] = v_zero();
         for (int i = 0; i < V_PARTS; i++)
             all[v][i] = v_dset1(0);
     }
-    for (int64_t j = 0; j < a->n; j++) {
-        uint32_t out = 0;
-        FV_UNROLL
-        for (int v = 0; v < COLUMN_JOINT; v++) {
-            const size_t at = (size_t)j * LANES + (first + v) * VL;
-            vf x = v_load(a->x + at), y;
-            vm under = v_lt(x, cut[v]);
-            uint32_t bits = v_bits(under);
-            out |= bits << ((first + v) * VL);
-            less[v] = v_fma_mask(under, one, one, less[v]);
-            if (kind != FVK_WEIGH_GIVEN && bits == FV_VECTOR_BITS) {
-                v_store(a->y + at, v_zero());
-                continue;
-            }
-            y = v_select(under, v_zero(), column_weight(a, at, (first + v) * VL, x, origin[v], less_tau[v], kind));
-            v_store(a->y + at, y);
-            if (kind == FVK_WEIGH_GIVEN || kind == FVK_WEIGH_EXP)
-                FV_UNROLL
-                for (int i = 0; i < V_PARTS; i++) /* loaded and widened in one instruction */
-                    all[v][i] = all[v][i] + v_dload(a->y + at + i * (VL / V_PARTS));
-        }
-        a->rows[j] = ~out & (first ? a->rows[j] : ~0u);
+    for (int64_t j = 0; j < a->n; j += COLUMN_GROUP) {
+        vf part[COLUMN_JOINT];
+        for (int v = 0; v < COLUMN_JOINT; v++)
+            part[v] = v_zero();
+        column_stretch(a, &q, j, a->n - j > COLUMN_GROUP ? j + COLUMN_GROUP : a->n, kind, less, part);
+        for (int v = 0; v < COLUMN_JOINT; v++)
+            for (int i = 0; i < V_PARTS; i++)
+                all[v][i] = all[v][i] + v_part(part[v], i);
     }
     for (int v = 0; v < COLUMN_JOINT; v++) {
         v_store(a->count + (first + v) * VL, v_sub(v_set1((float)a->n), less[v]));
@@ -195,8 +227,10 @@ void FVK(column_weigh_f32)(const fvk_columns *a)
             column_weights(&here, v, FVK_WEIGH_EXP);
         else if (a->kind == FVK_WEIGH_RAMP)
             column_weights(&here, v, FVK_WEIGH_RAMP);
-        else
+        else if (a->kind == FVK_WEIGH_SQUARE)
             column_weights(&here, v, FVK_WEIGH_SQUARE);
+        else
+            column_weights(&here, v, FVK_WEIGH_SIGMOID);
 }
 
 /* Some vectors of lanes at a time, as many as their sums in double and constants find registers. */

@@ -70,6 +70,14 @@ static double ramp_error(const fvk_columns *a, float x, int lane)
     return isfinite(far) ? 0x1p-23 * (far + fabs(a->tau[lane])) : 0;
 }
 
+/* The exponential as for a probability; it moves 1 / (1 + e) by at most its own error, and then a sum and a quotient are rounded. */
+static fv_want sigmoid(double x, double shift)
+{
+    const fv_want e = fv_ref_exp(-fabs(x - shift), 0);
+    const double p = 1 / (1 + exp(shift - x));
+    return (fv_want){p, e.allowed + (isfinite(p) ? 2 * 0x1p-24 * p : 0)};
+}
+
 static fv_want weight(const fvk_columns *a, int at, int lane)
 {
     double r, allowed;
@@ -77,6 +85,8 @@ static fv_want weight(const fvk_columns *a, int at, int lane)
         return (fv_want){(double)a->w[at], FV_EXACT};
     if (a->kind == FVK_WEIGH_EXP || a->kind == FVK_WEIGH_ALL)
         return fv_ref_exp((double)a->x[at], (double)a->shift[lane]);
+    if (a->kind == FVK_WEIGH_SIGMOID)
+        return sigmoid((double)a->x[at], (double)a->shift[lane]);
     r = over(a, a->x[at], lane);
     allowed = ramp_error(a, a->x[at], lane);
     if (a->kind == FVK_WEIGH_SQUARE)
@@ -113,7 +123,7 @@ void fv_case_column_weigh(fv_case *c)
     fvk_columns a = {.step = 1};
     c->nk = fv_draw_keys(c);
     a.n = c->nk;
-    a.kind = (fvk_weigh)fv_draw_int(c, FVK_WEIGH_ALL, FVK_WEIGH_SQUARE);
+    a.kind = (fvk_weigh)fv_draw_int(c, FVK_WEIGH_ALL, FVK_WEIGH_SIGMOID);
     a.x = c->s = draw_tile(c, "x");
     a.cut = draw_bounds(c, "cut", a.x);
     a.shift = draw_shift(c, a.x);
@@ -138,19 +148,18 @@ void fv_case_column_weigh(fv_case *c)
     if (!fv_case_run(c))
         return;
     for (int i = 0; i < lanes; i++) {
-        double all = 0;
+        double all = 0, sizes = 0;
         for (int j = 0; j < c->nk; j++) {
+            sizes += fabs((double)a.y[j * lanes + i]);
             fv_case_expect(c, "y", j, i, a.y[j * lanes + i], want[j * lanes + i]);
             all += (double)a.y[j * lanes + i];
             if (a.kind != FVK_WEIGH_ALL && (c->rows[j] ^ kept[j]) >> i & 1)
                 fv_case_fail(c, "rows[%d] = %x, want %x", j, c->rows[j], kept[j]);
         }
-        if (a.kind == FVK_WEIGH_ALL)
-            expect_double(c, "sum", i, sum[i], all, 16 * 0x1p-24 * all);
-        else
+        if (a.kind == FVK_WEIGH_ALL || a.kind == FVK_WEIGH_GIVEN || a.kind == FVK_WEIGH_EXP)
+            expect_double(c, "sum", i, sum[i], all, 16 * 0x1p-24 * sizes);
+        if (a.kind != FVK_WEIGH_ALL)
             expect_double(c, "count", i, (double)a.count[i], count[i], 0);
-        if (a.kind == FVK_WEIGH_GIVEN || a.kind == FVK_WEIGH_EXP)
-            expect_double(c, "sum", i, sum[i], all, 0);
     }
 }
 

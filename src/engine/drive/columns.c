@@ -278,7 +278,7 @@ static double emit(search *q, int i, int count)
 
 /* Few of many keys: what lies above a bound of the sample's is likely to hold them, and is collected at once. Lanes where it does
    not, or is too much, are searched for in the ordinary way; the weights come from a list of the keys kept in any case. */
-static void topk_few(search *q, double k, double *sampled, const double *all)
+static void topk_few(search *q, double k, double *sampled, const double *all, const double *total)
 {
     fv_columns *c = q->c;
     const double rank = k / (STEP / 2), far = 3 * sqrt(rank) + 3;
@@ -322,11 +322,11 @@ static void topk_few(search *q, double k, double *sampled, const double *all)
             if (has(good, i))
                 sum[i] = emit(q, i, count[i]);
     }
-    divide(c, sum);
+    divide(c, total ? total : sum);
 }
 
-/* arg[0] k */
-void fv_columns_topk(fv_columns *c)
+/* The k = arg[0] largest; total: the sum of all exponentials, which stand in e, for weights that are not renormalised. */
+static void topk(fv_columns *c, const double *total)
 {
     search q = {.c = c, .x = c->s, .open = c->live};
     double sampled[LANES], all[LANES], sum[LANES];
@@ -345,13 +345,26 @@ void fv_columns_topk(fv_columns *c)
             q.open &= ~(1u << i);
     }
     if (c->n >= SAMPLED && c->arg[0] <= FEW) {
-        topk_few(&q, c->arg[0], sampled, all);
+        topk_few(&q, c->arg[0], sampled, all, total);
         return;
     }
     find(&q, c->n >= LONG ? sampled : NULL, all, c->s);
     cuts(&q, cut);
-    weigh(c, FVK_WEIGH_EXP, c->s, cut, sum, count);
-    divide(c, sum);
+    weigh(c, total ? FVK_WEIGH_GIVEN : FVK_WEIGH_EXP, c->s, cut, sum, count);
+    divide(c, total ? total : sum);
+}
+
+void fv_columns_topk(fv_columns *c)
+{
+    topk(c, NULL);
+}
+
+/* arg[0] k */
+void fv_columns_localv(fv_columns *c)
+{
+    double all[LANES];
+    weigh_all(c, all);
+    topk(c, all);
 }
 
 /* arg[0] p */
@@ -408,6 +421,61 @@ void fv_columns_threshold_rel(fv_columns *c)
     weigh(c, FVK_WEIGH_EXP, c->s, cut, sum, count);
     keep_count(c, count);
     divide(c, sum);
+}
+
+/* arg[0] prob, of the softmax without the sink; arg[1] 1 to renormalise over the kept keys, of which there may be none. */
+void fv_columns_threshold_prob(fv_columns *c)
+{
+    double all[LANES], sum[LANES];
+    float cut[LANES], count[LANES];
+    weigh_all(c, all);
+    for (int i = 0; i < c->lanes; i++)
+        cut[i] = fv_float_above(c->arg[0] * all[i]);
+    if (c->arg[0] > 0) { /* else all keys, also those whose exponential is 0 as that of a hidden one */
+        weigh(c, FVK_WEIGH_GIVEN, c->e, cut, sum, count);
+        keep_count(c, count);
+    } else
+        memcpy(sum, all, sizeof sum);
+    divide(c, c->arg[1] != 0 ? sum : all);
+    for (int i = 0; i < c->lanes; i++)
+        if (has(c->live, i) && !c->kept[i]) {
+            c->factor[i] = 0;
+            c->lse[i] = c->arg[1] != 0 ? -INFINITY : c->lse[i];
+        }
+}
+
+/* ------------------------------------------------------------------ key by key */
+
+/* Weights of all visible keys, each of its own score only. */
+static void weigh_alone(fv_columns *c, fvk_weigh kind, const float *shift)
+{
+    static const double none[LANES];
+    double sum[LANES];
+    float cut[LANES], count[LANES];
+    const fvk_columns a = {.x = c->s, .n = c->n, .step = 1, .kind = kind, .shift = shift, .origin = none, .tau = none, .slope = 1,
+                           .cut = cut, .y = c->e, .rows = c->rows, .count = count, .sum = sum};
+    fill(cut, -FLT_MAX);
+    c->kernel->weigh(&a);
+    keep_count(c, count);
+}
+
+/* arg[0] power of the number of visible keys */
+void fv_columns_relu(fv_columns *c)
+{
+    weigh_alone(c, FVK_WEIGH_RAMP, NULL);
+    for (int i = 0; i < c->lanes; i++)
+        c->factor[i] = (float)pow((double)c->seen[i], -c->arg[0]);
+}
+
+/* arg[0] bias, used when arg[1] is 0; else the bias is -ln of the number of visible keys */
+void fv_columns_sigmoid(fv_columns *c)
+{
+    float shift[LANES] = {0};
+    for (int i = 0; i < c->lanes; i++) {
+        shift[i] = (float)(c->arg[1] == 0 ? -c->arg[0] : c->seen[i] > 0 ? log((double)c->seen[i]) : 0);
+        c->factor[i] = 1;
+    }
+    weigh_alone(c, FVK_WEIGH_SIGMOID, shift);
 }
 
 /* ------------------------------------------------------------------ sparse maps */

@@ -383,13 +383,13 @@ static const fv_normaliser rows[] = {
     {"topk", "k", 1, 1, apply_topk, fv_columns_topk},
     {"topp", "p", 1, 0, apply_topp, fv_columns_topp},
     {"threshold-rel", "rel, renorm", 1, 0, apply_threshold_rel, fv_columns_threshold_rel},
-    {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob, NULL},
-    {"localv", "k", 1, 0, apply_localv, NULL},
+    {"threshold-prob", "prob, renorm", 1, 0, apply_threshold_prob, fv_columns_threshold_prob},
+    {"localv", "k", 1, 0, apply_localv, fv_columns_localv},
     {"sparsemax", "", 0, 0, apply_sparsemax, fv_columns_sparsemax},
     {"entmax15", "", 0, 0, apply_entmax15, fv_columns_entmax15},
     {"entmax", "alpha", 0, 0, apply_entmax, NULL},
-    {"relu", "power", 0, 1, apply_relu, NULL},
-    {"sigmoid", "bias, auto", 0, 1, apply_sigmoid, NULL},
+    {"relu", "power", 0, 1, apply_relu, fv_columns_relu},
+    {"sigmoid", "bias, auto", 0, 1, apply_sigmoid, fv_columns_sigmoid},
 };
 
 const fv_normaliser *fv_normaliser_at(unsigned index)

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* From which share of the pairs on, 1 / MANY, the lane tile adds all values faster than those kept are added one by one. */
+enum { MANY = 6 };
+
 static uint32_t lanes_of(const fv_pruned *x)
 {
     return (uint32_t)((1ull << x->n) - 1);
@@ -130,7 +133,7 @@ static uint64_t weigh_columns(fv_pruned *x)
         o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
         kept += x->c.kept[i];
     }
-    if (kept && 3 * kept >= x->keys * lanes) {
+    if (kept && MANY * kept >= x->keys * lanes) {
         if (x->c.clean)
             add_columns(x, 0);
         if (!x->c.clean || !w->kernel.row.range(x->ot, dv * lanes, &least, &most))

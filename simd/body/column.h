@@ -340,6 +340,17 @@ FV_INLINE float column_ordered(int32_t order)
     return x;
 }
 
+/* a or b, without a branch and without a condition on an operation in floats, which would keep the compiler from vectors. */
+FV_INLINE float column_pick(int32_t first, float a, float b)
+{
+    int32_t x, y;
+    memcpy(&x, &a, 4);
+    memcpy(&y, &b, 4);
+    y ^= (x ^ y) & -first;
+    memcpy(&b, &y, 4);
+    return b;
+}
+
 /* Half way, without overflow. */
 FV_INLINE float column_middle(float lo, float hi)
 {
@@ -373,18 +384,19 @@ FV_INLINE void column_guess(column_state *q, const int step, const int weighs)
 {
     const int halve = step % 3 == 2, floats = halve & (step > COLUMN_HALVINGS);
     for (int i = 0; i < LANES; i++) {
-        const float lo = q->bound[0][i], hi = q->bound[1][i], floor = q->floor[i];
+        const float lo = q->bound[0][i], hi = q->bound[1][i], floor = q->floor[i], start = hi - floor;
         const float a = (float)(q->sum[0][i] - q->target[i]), b = (float)(q->target[i] - q->sum[1][i]);
-        const float share = (a > b ? 0.85f * a : a + 0.15f * b) / (a + b);
-        const int under = weighs ? lo < floor : lo == -__builtin_inff();
-        const float from = weighs && under && floor < hi ? floor : lo, start = hi - floor;
+        const float share = column_pick(a > b, 0.85f * a, a + 0.15f * b) / (a + b);
+        const int32_t under = weighs ? lo < floor : lo == -__builtin_inff();
+        const float from = weighs ? column_pick(under & (floor < hi), floor, lo) : lo;
         const float even = weighs ? column_ordered(column_order(lo) + (int32_t)(share * (float)(column_order(hi) - column_order(lo))))
                                   : lo + share * (hi - lo);
-        const float middle = weighs ? column_middle(from, hi) : under ? (start > -FLT_MAX ? start : -FLT_MAX) : 0.5f * lo + 0.5f * hi;
-        float t = under | halve ? middle : even;
-        t = ((t > lo) & (t < hi) & !floats) ? t : column_middle(lo, hi);
-        q->t[i] = t;
-        q->floor[i] = weighs ? floor : under ? 2 * floor : floor;
+        const float middle = weighs ? column_middle(from, hi)
+                                    : column_pick(under, column_pick(start > -FLT_MAX, start, -FLT_MAX), 0.5f * lo + 0.5f * hi);
+        const float t = column_pick(under | halve, middle, even);
+        const int32_t good = (t > lo) & (t < hi) & !floats;
+        q->t[i] = column_pick(good, t, column_middle(lo, hi));
+        q->floor[i] = weighs ? floor : column_pick(under, 2 * floor, floor);
     }
 }
 

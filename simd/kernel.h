@@ -183,10 +183,11 @@ typedef void fvk_column_sums_fn(const float *x, const float *w, int64_t n, int64
    lies above them, many the number. Every step is one look at every stride-th key, to whose count and sum `above` and `base`,
    where given, are added. A lane takes part while it is open, has more than `most` numbers between bounds that are not
    neighbours, and has not (unless it weighs) the target itself above side 0; so its bounds follow from its own numbers. At the
-   first step it looks at `first`, if that is given and between its bounds. floor: with `weighs`, not above the solution, else how
+   first step it looks at `first`, if that is given and between its bounds; at the second, if `dense` is given, a little to the other
+   side of the target, which is where it would be if so much lay in a unit of x there. floor: with `weighs`, not above the solution, else how
    far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have gone on after `steps` steps. */
 typedef struct fvk_search {
-    const float *x, *floor, *above, *first;
+    const float *x, *floor, *above, *first, *dense;
     const double *target, *base;
     int64_t n, stride;
     int weighs, steps;

@@ -416,13 +416,35 @@ FV_INLINE void column_move(column_state *q, const int weighs)
     }
 }
 
+/* What the caller knows of where to look, where it is between the bounds. */
+FV_INLINE void column_told(column_state *q, const float *where)
+{
+    for (int i = 0; i < LANES; i++)
+        q->t[i] = column_pick((where[i] > q->bound[0][i]) & (where[i] < q->bound[1][i]), where[i], q->t[i]);
+}
+
+/* From the first look a little beyond the target, and by one number more. */
+FV_INLINE void column_beyond(const column_state *q, const fvk_search *a, const int weighs, float *where)
+{
+    for (int i = 0; i < LANES; i++) {
+        const float t = q->t[i], one = weighs ? t : 1;
+        const float over = (float)(q->sum[0][i] - q->target[i]), under = (float)(q->sum[1][i] - q->target[i]);
+        where[i] = t + column_pick(q->bound[0][i] == t, 1.8f * over + one, 1.8f * under - one) / a->dense[i];
+    }
+}
+
 FV_INLINE uint32_t column_search(const fvk_search *a, column_state *q, const int weighs)
 {
     uint32_t left = column_going(q, a, weighs);
     for (int step = 0; step < a->steps && left; step++) {
+        float beyond[LANES];
+        if (step == 1 && a->dense)
+            column_beyond(q, a, weighs, beyond);
         column_guess(q, step, weighs);
-        for (int i = 0; !step && a->first && i < LANES; i++)
-            q->t[i] = ((a->first[i] > q->bound[0][i]) & (a->first[i] < q->bound[1][i])) ? a->first[i] : q->t[i];
+        if (step == 0 && a->first)
+            column_told(q, a->first);
+        if (step == 1 && a->dense)
+            column_told(q, beyond);
         FVK(column_sums_f32)(a->x, weighs ? a->x : NULL, a->n, a->stride, q->t, q->more, q->count);
         column_move(q, weighs);
         left = column_going(q, a, weighs);

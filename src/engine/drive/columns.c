@@ -2,8 +2,7 @@
 
    All lanes are searched together, each between bounds of its own, by passes that count or add up what lies above one threshold
    per lane (a kernel, column_search). Some passes over the tile narrow the bounds, what is left between them is copied side by
-   side, and the search ends there. In long rows every sixteenth key tells where to look first; of some hundred keys all passes
-   are over all. A lane whose search does not end is left for the row form: that depends on its own scores only. Sums that enter
+   side, and the search ends there. From some hundred keys on their mean, as of a normal distribution, tells where to look first. A lane whose search does not end is left for the row form: that depends on its own scores only. Sums that enter
    a result are added in the order of keys. */
 #include "drive/columns.h"
 #include "drive/select.h"
@@ -12,11 +11,12 @@
 #include <math.h>
 #include <string.h>
 
-/* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied; SAMPLED, a sample
-   knows sparse maps and few of many; LONG, and saves passes. NARROW: numbers that a list should be made of at most. FEW: most
-   that a bound of the sample's leaves room for. */
-enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, LONG = 4096, NARROW = 48, FEW = 80, LOOKS = 6,
-       SPARE = 1, PASSES = 60, STEPS = 120 };
+/* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied (half as many where a
+   search cannot end at a number that is met); FORESEEN, the distribution of scores tells where to look; SAMPLED, a sample knows sparse
+   maps and few of many. NARROW: numbers that a list should be made of at most. FEW: most that a bound of the sample's leaves room for,
+   and one key in SPARSELY at most. KNOWN: numbers of which the mean is taken. */
+enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, NARROW = 16, FEW = 80, SPARSELY = 24, LOOKS = 6,
+       FORESEEN = 256, KNOWN = 256, PASSES = 60, STEPS = 120 };
 
 /* LO: there is at least the target above; HI: there is less. */
 enum { LO, HI, BOUNDS };
@@ -31,6 +31,7 @@ typedef struct search {
     float many[BOUNDS][LANES]; /* and the number */
     float floor[LANES];    /* see fvk_search */
     uint32_t open;         /* lanes whose bounds are not final */
+    const float *first, *dense; /* where to look, see fvk_search, or NULL */
 } search;
 
 static int has(uint32_t lanes, int i)
@@ -64,8 +65,68 @@ static uint32_t many(const search *q, float most)
     return lanes & q->open;
 }
 
-/* Where every stride-th key has the cut of `sampled`, about; lower: not above it. all: what the sample has in all. */
-static void look(const search *q, int64_t stride, const double *sampled, const double *all, int lower, float *t)
+/* Above which number a share of a normal distribution lies: within 0.0005 [Abramowitz and Stegun, 26.2.23]. */
+static double probit(double share)
+{
+    const double tail = share < 0.5 ? share : 1 - share, t = sqrt(-2 * log(tail > 1e-12 ? tail : 1e-12));
+    const double z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+    return share < 0.5 ? z : -z;
+}
+
+/* Mean of the scores of each lane, about. */
+static void means(const fv_columns *c, double *mean)
+{
+    float hidden[LANES], count[LANES];
+    for (int i = 0; i < LANES; i++)
+        hidden[i] = FVK_HIDDEN;
+    c->kernel->sums(c->s, c->s, c->n, c->n > KNOWN ? c->n / KNOWN : 1, hidden, mean, count);
+    for (int i = 0; i < c->lanes; i++)
+        mean[i] /= (double)count[i];
+}
+
+/* Where the cut would be if scores were normal: their mean is known, and how far their largest lies from it. Whatever they are in
+   truth decides about speed only. */
+static void foresee(search *q, float *first, float *dense)
+{
+    const fv_columns *c = q->c;
+    const double peak = probit(c->n > 1 ? 0.6 / (double)c->n : 0.3);
+    double mean[LANES], share = -1, z = 0, height = 0;
+    means(c, mean);
+    for (int i = 0; i < c->lanes; i++) {
+        const double wide = ((double)c->top[i] - mean[i]) / peak;
+        if (share != q->target[i] / (double)c->seen[i]) {
+            share = q->target[i] / (double)c->seen[i];
+            z = probit(share);
+            height = 0.4 * exp(-z * z / 2);
+        }
+        first[i] = (float)(mean[i] + z * wide);
+        dense[i] = (float)((double)c->seen[i] * height / wide);
+        q->floor[i] = wide > 0 ? (float)(wide / 4) : 1;
+    }
+    q->first = first;
+    q->dense = dense;
+}
+
+/* The same of a sum of exponentials: all of it tells how wide the distribution is, exp(mean + wide^2 / 2) being the mean of an
+   exponential, and the largest share of it comes from around mean + wide^2. */
+static void foresee_mass(search *q, const double *all, float *first, float *dense)
+{
+    const fv_columns *c = q->c;
+    const double z = probit(c->arg[0]), height = 0.4 * exp(-z * z / 2);
+    double mean[LANES];
+    means(c, mean);
+    for (int i = 0; i < c->lanes; i++) {
+        const float under = c->top[i] - (float)mean[i], square = 2 * fmaxf(logf((float)all[i] / c->seen[i]) + under, 0);
+        const float wide = sqrtf(square);
+        first[i] = expf(square + (float)z * wide - under);
+        dense[i] = (float)(all[i] * height) / (wide * first[i]);
+    }
+    q->first = first;
+    q->dense = dense;
+}
+
+/* A bound below which a sample has its cut, close to it. sampled: what the cut has above it in the sample, all: what there is. */
+static void look(const search *q, const double *sampled, const double *all, float *t)
 {
     search p = *q;
     for (int i = 0; i < q->c->lanes; i++) {
@@ -74,34 +135,11 @@ static void look(const search *q, int64_t stride, const double *sampled, const d
         p.sum[HI][i] = 0;
         p.many[LO][i] = (float)q->c->n;
         p.many[HI][i] = 0;
-        p.bound[LO][i] = q->weighs ? 0 : -INFINITY;
-        p.bound[HI][i] = q->weighs ? 1 : q->c->top[i];
+        p.bound[LO][i] = -INFINITY;
+        p.bound[HI][i] = q->c->top[i];
     }
-    narrow(&p, (fvk_search){.x = q->x, .n = q->c->n, .stride = stride, .steps = LOOKS, .most = 1});
-    for (int i = 0; i < q->c->lanes; i++)
-        t[i] = p.bound[lower || p.bound[HI][i] >= q->bound[HI][i] ? LO : HI][i];
-}
-
-/* Two passes: at the sample's bound, and a little to the other side of the cut. */
-static void approach(search *q, double *sampled, const double *all)
-{
-    const fvk_search once = {.x = q->x, .n = q->c->n, .stride = 1, .steps = 1, .most = 1};
-    double sum[LANES] = {0};
-    float t[LANES], count[LANES];
-    fvk_search a = once;
-    a.first = t;
-    look(q, STEP, sampled, all, 0, t);
-    narrow(q, a);
-    q->c->kernel->sums(q->x, q->weighs ? q->x : NULL, q->c->n, STEP, t, sum, count);
-    for (int i = 0; i < q->c->lanes; i++) {
-        const double here = q->weighs ? sum[i] : (double)count[i], one = q->weighs ? (double)t[i] : 1;
-        if (q->bound[HI][i] == t[i])
-            sampled[i] = here + 1.8 * (q->target[i] - q->sum[HI][i]) / STEP + one;
-        else
-            sampled[i] = here - 1.8 * (q->sum[LO][i] - q->target[i]) / STEP - one;
-    }
-    look(q, STEP, sampled, all, 0, t);
-    narrow(q, a);
+    narrow(&p, (fvk_search){.x = q->x, .n = q->c->n, .stride = STEP / 2, .steps = LOOKS, .most = 1});
+    memcpy(t, p.bound[LO], sizeof p.bound[LO]);
 }
 
 /* Of two numbers of a lane: 1 when the first stands behind the second, by score and then by key. */
@@ -167,22 +205,16 @@ static void settle(search *q, int rows, const int32_t *count, float *x)
     }
 }
 
-/* Finds the cut of every open lane: lo. What has none leaves `live`. sampled: what the sample has above it, of all. */
-static void find(search *q, double *sampled, const double *all, float *x)
+/* Finds the cut of every open lane: lo. What has none leaves `live`. x: of q, which loses surplus ties. */
+static void find(search *q, float *x)
 {
     fv_columns *c = q->c;
     float t[LANES];
     int32_t count[LANES];
     uint32_t left;
     int rows;
-    fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < LISTED ? 1 : NARROW};
-    if (sampled) {
-        approach(q, sampled, all);
-        a.steps = SPARE;
-        narrow(q, a);
-        a.steps = PASSES;
-        a.most = FV_COLUMNS_ROOM;
-    }
+    const int listed = q->weighs ? LISTED / 2 : LISTED;
+    const fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < listed ? 1 : NARROW, .first = q->first, .dense = q->dense};
     narrow(q, a);
     q->open &= many(q, 1);
     for (int i = 0; i < c->lanes; i++)
@@ -278,7 +310,7 @@ static double emit(search *q, int i, int count)
 
 /* Few of many keys: what lies above a bound of the sample's is likely to hold them, and is collected at once. Lanes where it does
    not, or is too much, are searched for in the ordinary way; the weights come from a list of the keys kept in any case. */
-static void topk_few(search *q, double k, double *sampled, const double *all, const double *total)
+static void topk_few(search *q, double k, const double *total)
 {
     fv_columns *c = q->c;
     const double rank = k / (STEP / 2), far = 3 * sqrt(rank) + 3;
@@ -292,7 +324,7 @@ static void topk_few(search *q, double k, double *sampled, const double *all, co
         rough[i] = rank + far;
         few[i] = i < c->lanes ? (double)c->seen[i] / (STEP / 2) : 0;
     }
-    look(q, STEP / 2, rough, few, 1, t);
+    look(q, rough, few, t);
     for (int i = 0; i < c->lanes; i++)
         t[i] = has(some, i) ? t[i] : q->bound[LO][i];
     memset(c->rows, 0, (size_t)c->n * sizeof *c->rows);
@@ -313,7 +345,7 @@ static void topk_few(search *q, double k, double *sampled, const double *all, co
     q->open = live & ~good;
     if (q->open) {
         good = q->open;
-        find(q, sampled, all, c->s);
+        find(q, c->s);
         good &= c->live;
         for (int i = 0; i < c->lanes; i++)
             t[i] = has(good, i) ? q->bound[LO][i] : INFINITY;
@@ -329,8 +361,8 @@ static void topk_few(search *q, double k, double *sampled, const double *all, co
 static void topk(fv_columns *c, const double *total)
 {
     search q = {.c = c, .x = c->s, .open = c->live};
-    double sampled[LANES], all[LANES], sum[LANES];
-    float cut[LANES], count[LANES];
+    double sum[LANES];
+    float cut[LANES], count[LANES], first[LANES], dense[LANES];
     for (int i = 0; i < LANES; i++) {
         const double seen = i < c->lanes ? (double)c->seen[i] : 0, k = c->arg[0] < seen ? c->arg[0] : seen;
         q.target[i] = k;
@@ -339,16 +371,16 @@ static void topk(fv_columns *c, const double *total)
         q.sum[LO][i] = seen;
         q.many[LO][i] = (float)seen;
         q.floor[i] = 1;
-        sampled[i] = k / STEP;
-        all[i] = seen / STEP;
         if (k >= seen)
             q.open &= ~(1u << i);
     }
-    if (c->n >= SAMPLED && c->arg[0] <= FEW) {
-        topk_few(&q, c->arg[0], sampled, all, total);
+    if (c->n >= SAMPLED && c->arg[0] <= FEW && SPARSELY * c->arg[0] <= (double)c->n) {
+        topk_few(&q, c->arg[0], total);
         return;
     }
-    find(&q, c->n >= LONG ? sampled : NULL, all, c->s);
+    if (c->n >= FORESEEN)
+        foresee(&q, first, dense);
+    find(&q, c->s);
     cuts(&q, cut);
     weigh(c, total ? FVK_WEIGH_GIVEN : FVK_WEIGH_EXP, c->s, cut, sum, count);
     divide(c, total ? total : sum);
@@ -371,15 +403,13 @@ void fv_columns_localv(fv_columns *c)
 void fv_columns_topp(fv_columns *c)
 {
     search q = {.c = c, .x = c->e, .weighs = 1, .open = c->live};
-    double all[LANES], sampled[LANES], some[LANES] = {0};
-    float cut[LANES], count[LANES];
+    double all[LANES];
+    float cut[LANES], count[LANES], first[LANES], dense[LANES];
     if (c->arg[0] >= 1) {
         weigh_all(c, all);
     } else {
         fill(cut, 0); /* the exponential of hidden keys; the weights of all keys ask for no cut */
         weigh(c, FVK_WEIGH_ALL, c->s, cut, all, count);
-        if (c->n >= LONG)
-            c->kernel->sums(c->e, c->e, c->n, STEP, cut, some, count);
         for (int i = 0; i < c->lanes; i++) {
             const double tail = all[i] - c->arg[0] * all[i];
             q.target[i] = c->arg[0] * all[i];
@@ -387,9 +417,10 @@ void fv_columns_topp(fv_columns *c)
             q.sum[LO][i] = all[i];
             q.many[LO][i] = c->seen[i];
             q.floor[i] = (float)(tail / (double)c->n);
-            sampled[i] = some[i] - tail / STEP;
         }
-        find(&q, c->n >= LONG ? sampled : NULL, some, c->e);
+        if (c->n >= FORESEEN)
+            foresee_mass(&q, all, first, dense);
+        find(&q, c->e);
         cuts(&q, cut);
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, all, count);
         keep_count(c, count);

@@ -290,6 +290,32 @@ static void call_search(fv_case *c)
     c->result = (double)((fvk_column_search_fn *)c->fn)(&c->search);
 }
 
+/* 1 when a lane with these bounds takes a further look. */
+static int goes_on(const fv_case *c, int i, float lo, float hi)
+{
+    const fvk_search *a = &c->search;
+    double low, high, least = above(c, i, lo, &low);
+    above(c, i, hi, &high);
+    return (a->open >> i & 1) && low - high > (double)a->most && nextafterf(lo, INFINITY) < hi && least != a->target[i];
+}
+
+/* A counted lane after two looks, whose bounds were these: where the second was. */
+static void expect_second(fv_case *c, int i, float lo, float hi)
+{
+    const fvk_search *a = &c->search;
+    double over, where, near, many;
+    if (a->steps != 2 || a->weighs || !a->first || !a->dense || !(a->first[i] > lo && a->first[i] < hi) || !goes_on(c, i, lo, hi))
+        return;
+    over = above(c, i, a->first[i], &many) - a->target[i];
+    where = (double)a->first[i] + (1.8 * over + (over >= 0 ? 1 : -1)) / (double)a->dense[i];
+    near = 1e-5 * (1 + fabs(where) + fabs((double)a->first[i]));
+    lo = over >= 0 ? a->first[i] : lo;
+    hi = over >= 0 ? hi : a->first[i];
+    if (where > (double)lo + near && where < (double)hi - near && goes_on(c, i, lo, hi) && fabs((double)a->bound[0][i] - where) > near &&
+        fabs((double)a->bound[1][i] - where) > near)
+        fv_case_fail(c, "lane %d: the second look was not at %g, bounds %g, %g", i, where, (double)a->bound[0][i], (double)a->bound[1][i]);
+}
+
 /* A lane after the search, whose bounds were these. */
 static void expect_lane(fv_case *c, int i, float lo, float hi)
 {
@@ -315,6 +341,7 @@ static void expect_lane(fv_case *c, int i, float lo, float hi)
     if ((a->open >> i & 1) && a->steps == 1 && a->first && !done && a->first[i] > lo && a->first[i] < hi &&
         a->bound[0][i] != a->first[i] && a->bound[1][i] != a->first[i])
         fv_case_fail(c, "lane %d did not look at %g", i, (double)a->first[i]);
+    expect_second(c, i, lo, hi);
 }
 
 void fv_case_column_search(fv_case *c)
@@ -342,6 +369,12 @@ void fv_case_column_search(fv_case *c)
     }
     if (fv_draw_once_in(c, 2))
         a.first = draw_bounds(c, "first", x);
+    if (a.first && !fv_draw_once_in(c, 3)) {
+        float *dense = fv_case_floats(c, "dense", (size_t)lanes);
+        for (int i = 0; i < lanes; i++)
+            dense[i] = (float)fv_draw_real(c, 0.5, 0.5 * (double)c->nk + 1);
+        a.dense = dense;
+    }
     for (int i = 0; i < lanes; i++)
         floor[i] = a.weighs ? 0x1p-20f : 1;
     a.floor = floor;

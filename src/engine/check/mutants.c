@@ -521,6 +521,13 @@ static uint32_t column_search_opens(const fvk_search *a)
     return ((fvk_column_search_fn *)real)(&more);
 }
 
+static uint32_t column_search_forgets(const fvk_search *a)
+{
+    fvk_search less = *a;
+    less.dense = NULL;
+    return ((fvk_column_search_fn *)real)(&less);
+}
+
 static uint32_t column_search_counts(const fvk_search *a)
 {
     uint32_t left = ((fvk_column_search_fn *)real)(a);
@@ -728,6 +735,7 @@ static const mutant mutants[] = {
     FAULT(FVK_COLUMN_SUMS, "column_sums: take every key", column_sums_step),
     FAULT(FVK_COLUMN_SEARCH, "column_search: stops early", column_search_stops),
     FAULT(FVK_COLUMN_SEARCH, "column_search: moves closed lanes", column_search_opens),
+    FAULT(FVK_COLUMN_SEARCH, "column_search: forgets how dense", column_search_forgets),
     FAULT(FVK_COLUMN_SEARCH, "column_search: counts one too many", column_search_counts),
     FAULT(FVK_COLUMN_COLLECT, "column_collect: forgets the upper bound", column_collect_forgets),
     FAULT(FVK_COLUMN_COLLECT, "column_collect: writes beyond its room", column_collect_writes_beyond),

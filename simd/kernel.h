@@ -238,6 +238,6 @@ extern const unsigned fvk_table_rows;
 extern const char *const fvk_isa_names[FVK_ISAS];
 
 /* Strongest row of op and dtype among the instruction sets in the bit set `isas`; with lanes > 0 only rows of that tile
-   width. NULL when there is none. */
+   width, else the widest of that set. NULL when there is none. */
 const fvk_row *fvk_find(fvk_op op, fvk_dtype dtype, unsigned isas, int lanes);
 #endif

@@ -12,6 +12,7 @@ FV_KERNEL_FILES = \
 	simd/body/edit.h \
 	simd/body/end.h \
 	simd/body/exp2.h \
+	simd/body/lanes.h \
 	simd/body/name.h \
 	simd/body/pack.h \
 	simd/body/peak.h \
@@ -52,7 +53,8 @@ noinst_LTLIBRARIES += libfvk_avx2.la
 FV_KERNEL_LIBS += libfvk_avx2.la
 endif
 libfvk_avx2_la_SOURCES = \
-	simd/avx2/kernels_avx2.c
+	simd/avx2/kernels_avx2.c \
+	simd/avx2/kernels_avx2_narrow.c
 libfvk_avx2_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
 libfvk_avx2_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AVX2_CFLAGS)
 
@@ -61,7 +63,8 @@ noinst_LTLIBRARIES += libfvk_avx512.la
 FV_KERNEL_LIBS += libfvk_avx512.la
 endif
 libfvk_avx512_la_SOURCES = \
-	simd/avx512/kernels_avx512.c
+	simd/avx512/kernels_avx512.c \
+	simd/avx512/kernels_avx512_narrow.c
 libfvk_avx512_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
 libfvk_avx512_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AVX512_CFLAGS)
 

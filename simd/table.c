@@ -2,8 +2,10 @@
 #include "kernel.h"
 
 #define KERNEL(op, dtype, isa, lanes, mr, tolerance, note) void fvk_##op##_##dtype##__##isa(void);
+#define NARROW(op, dtype, isa, lanes, mr, tolerance, note) void fvk_##op##_##dtype##__##isa##_narrow(void);
 #include "kernels.def"
 #undef KERNEL
+#undef NARROW
 
 enum {
     op_pack = FVK_PACK, op_qk = FVK_QK, op_pack_pair = FVK_PACK_PAIR, op_qk_pair = FVK_QK_PAIR, op_hide = FVK_HIDE,
@@ -26,10 +28,15 @@ enum {
     {"fvk_" #op "_" #dtype "__" #isa, #op, #dtype, #isa, (fvk_op)op_##op, (fvk_dtype)dtype_##dtype,                    \
      (fvk_isa)isa_##isa, lanes, mr, #mr "x" #lanes, tolerance, note,                                                  \
      fvk_##op##_##dtype##__##isa},
+#define NARROW(op, dtype, isa, lanes, mr, tolerance, note)                                                             \
+    {"fvk_" #op "_" #dtype "__" #isa "_narrow", #op, #dtype, #isa, (fvk_op)op_##op, (fvk_dtype)dtype_##dtype,          \
+     (fvk_isa)isa_##isa, lanes, mr, #mr "x" #lanes, tolerance, note,                                                  \
+     fvk_##op##_##dtype##__##isa##_narrow},
 const fvk_row fvk_table[] = {
 #include "kernels.def"
 };
 #undef KERNEL
+#undef NARROW
 
 const unsigned fvk_table_rows = sizeof fvk_table / sizeof fvk_table[0];
 

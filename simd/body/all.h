@@ -1,12 +1,6 @@
 /* Instantiates every body for the instruction set whose vec header was included before. */
-#include "vec/vec_math.h"
-#include "body/name.h"
-#include "body/exp2.h"
-#include "body/qk.h"
-#include "body/softmax.h"
-#include "body/pv.h"
+#include "body/lanes.h"
 #include "body/small.h"
-#include "body/edit.h"
 #include "body/row.h"
 #include "body/sift.h"
 #include "body/column.h"
@@ -16,11 +10,6 @@
 #define FV_T float
 #define FV_LOAD v_load
 #define FV_LOAD_N v_load_n
-#define FV_NAME pack_f32
-#define FV_QUADS
-#include "body/pack.h"
-#undef FV_QUADS
-#undef FV_NAME
 #define FV_NAME(x) x##_f32
 #define FV_DOT dot_f32
 #define FV_AXPY axpy_f32
@@ -31,9 +20,6 @@
 #define FV_T uint16_t
 #define FV_LOAD v_load_bf16
 #define FV_LOAD_N v_load_bf16_n
-#define FV_NAME pack_bf16
-#include "body/pack.h"
-#undef FV_NAME
 #define FV_NAME widen_bf16
 #include "body/widen.h"
 #undef FV_NAME
@@ -47,9 +33,6 @@
 #define FV_T uint16_t
 #define FV_LOAD v_load_f16
 #define FV_LOAD_N v_load_f16_n
-#define FV_NAME pack_f16
-#include "body/pack.h"
-#undef FV_NAME
 #define FV_NAME widen_f16
 #include "body/widen.h"
 #undef FV_NAME

@@ -20,17 +20,6 @@ void FVK(edit_f32)(float *s, int nk, const fvk_edit *e)
     }
 }
 
-void FVK(row_edit_f32)(float *s, int nk, const fvk_edit *e)
-{
-    vf slope = e->slope ? v_set1(*e->slope) : v_zero(), pos = e->slope ? v_set1(*e->pos) : v_zero();
-    int j = 0;
-    for (; j + VL <= nk; j += VL)
-        v_store(s + j, edit_one(v_load(s + j), e, slope, pos, e->slope ? v_load(e->kpos + j) : v_zero()));
-    if (j < nk)
-        v_store_n(s + j, edit_one(v_load_n(s + j, nk - j), e, slope, pos,
-                                  e->slope ? v_load_n(e->kpos + j, nk - j) : v_zero()), nk - j);
-}
-
 uint32_t FVK(bias_f32)(float *s, int nk, const float *b, uint32_t *rows)
 {
     const vf hidden = v_set1(FVK_HIDDEN), lowest = v_set1(FVK_LOWEST), unit = v_set1((float)FVK_LOG2E);

@@ -2,7 +2,7 @@
    each. Contract: kernel.h. Micro-tile `mr` columns x `nv` vectors from vector n0: V_MC x V_TILE; with masks, which live in
    registers too on some instruction sets, V_MASK_MC x V_MASK_TILE. Values by broadcast, so any row stride costs the same.
    Registers: the accumulators, nv weights (and masks), 1 broadcast. Bound: mr * nv fma per key. */
-enum { PV_MOST = 12 }; /* columns of the largest micro-tile of any instruction set */
+enum { PV_MOST = (int)V_MC > (int)V_MASK_MC ? (int)V_MC : (int)V_MASK_MC }; /* columns of the largest micro-tile */
 
 typedef enum pv_kind { PV_FULL, PV_LOW, PV_HIGH, PV_SOME, PV_NONE } pv_kind; /* vectors in which lanes see a key */
 typedef struct pv_run {

@@ -105,3 +105,41 @@ int FVK(range_f32)(const float *x, int64_t n, float *least, float *most)
     *least = -v_largest(v_sub(v_zero(), v_select(v_lt(v_set1(a), low[0]), v_set1(a), low[0])));
     return rest == 0;
 }
+
+/* The softmax and the edits of the lanes family for one row. */
+void FVK(row_softmax_f32)(float *s, int64_t n, float *m, float *l, float *alpha)
+{
+    vf top = v_set1(*m), sum = v_zero(), ref;
+    float now;
+    int64_t j = 0;
+    for (; j + VL <= n; j += VL)
+        top = v_max(top, v_load(s + j));
+    if (j < n)
+        top = v_max(top, v_select(v_mask((1u << (n - j)) - 1), v_load_n(s + j, (int)(n - j)), top));
+    now = v_largest(top);
+    ref = softmax_reference(v_set1(now));
+    for (j = 0; j + VL <= n; j += VL) {
+        vf x = v_exp2(v_sub(v_load(s + j), ref));
+        v_store(s + j, x);
+        sum = v_add(sum, x);
+    }
+    if (j < n) {
+        vf x = v_exp2(v_sub(v_load_n(s + j, (int)(n - j)), ref));
+        v_store_n(s + j, x, (int)(n - j));
+        sum = v_add(sum, v_select(v_mask((1u << (n - j)) - 1), x, v_zero()));
+    }
+    v_store_n(alpha, v_exp2(v_sub(v_set1(*m), ref)), 1);
+    *m = now;
+    *l = *l * *alpha + v_sum(sum);
+}
+
+void FVK(row_edit_f32)(float *s, int nk, const fvk_edit *e)
+{
+    vf slope = e->slope ? v_set1(*e->slope) : v_zero(), pos = e->slope ? v_set1(*e->pos) : v_zero();
+    int j = 0;
+    for (; j + VL <= nk; j += VL)
+        v_store(s + j, edit_one(v_load(s + j), e, slope, pos, e->slope ? v_load(e->kpos + j) : v_zero()));
+    if (j < nk)
+        v_store_n(s + j, edit_one(v_load_n(s + j, nk - j), e, slope, pos,
+                                  e->slope ? v_load_n(e->kpos + j, nk - j) : v_zero()), nk - j);
+}

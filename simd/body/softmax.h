@@ -55,29 +55,3 @@ void FVK(finish_f32)(const float *m, const float *l, const float *sink, float *r
         }
     }
 }
-
-void FVK(row_softmax_f32)(float *s, int64_t n, float *m, float *l, float *alpha)
-{
-    vf top = v_set1(*m), sum = v_zero(), ref;
-    float now;
-    int64_t j = 0;
-    for (; j + VL <= n; j += VL)
-        top = v_max(top, v_load(s + j));
-    if (j < n)
-        top = v_max(top, v_select(v_mask((1u << (n - j)) - 1), v_load_n(s + j, (int)(n - j)), top));
-    now = v_largest(top);
-    ref = softmax_reference(v_set1(now));
-    for (j = 0; j + VL <= n; j += VL) {
-        vf x = v_exp2(v_sub(v_load(s + j), ref));
-        v_store(s + j, x);
-        sum = v_add(sum, x);
-    }
-    if (j < n) {
-        vf x = v_exp2(v_sub(v_load_n(s + j, (int)(n - j)), ref));
-        v_store_n(s + j, x, (int)(n - j));
-        sum = v_add(sum, v_select(v_mask((1u << (n - j)) - 1), x, v_zero()));
-    }
-    v_store_n(alpha, v_exp2(v_sub(v_set1(*m), ref)), 1);
-    *m = now;
-    *l = *l * *alpha + v_sum(sum);
-}

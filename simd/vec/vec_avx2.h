@@ -6,14 +6,20 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef V_NARROW /* tiles of two vectors */
+#define V_ISA avx2_narrow
+enum { V_TILE = 2, V_MR = 6, V_MC = 6 };
+#else
 #define V_ISA avx2
+enum { V_TILE = 3, V_MR = 4, V_MC = 4 };
+#endif
 #if defined(__clang__)
 #define V_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 8, V_REGS = 16, V_TILE = 3, V_MR = 4, V_MC = 4, V_QK_UNROLLED = 0 };
+enum { VL = 8, V_REGS = 16, V_QK_UNROLLED = 0 };
 enum { V_MASK_TILE = 1, V_MASK_MC = 8 }; /* masks take vector registers */
 
 typedef __m256 vf;

@@ -6,14 +6,20 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef V_NARROW /* tiles of one vector: every product has a broadcast of its own, which is one load per fma */
+#define V_ISA avx512_narrow
+enum { V_TILE = 1, V_MR = 12, V_MC = 16 };
+#else
 #define V_ISA avx512
+enum { V_TILE = 2, V_MR = 8, V_MC = 12 };
+#endif
 #if defined(__clang__)
 #define V_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define V_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define V_HAS_FMA 1
-enum { VL = 16, V_REGS = 32, V_TILE = 2, V_MR = 8, V_MC = 12, V_QK_UNROLLED = 1 };
+enum { VL = 16, V_REGS = 32, V_QK_UNROLLED = 1 };
 enum { V_MASK_TILE = V_TILE, V_MASK_MC = V_MC };
 
 typedef __m512 vf;

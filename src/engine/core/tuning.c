@@ -44,7 +44,7 @@ const fovea_tuning_key fv_tuning_key[FV_TUNINGS] = {
                               "work below this stays on the calling thread; all of it counted at its price in fma"},
     [FV_TUNE_BF16] = {"bf16", FV_BF16_AUTO, 0, 2, 1, "auto|dot|widen", "",
                       "scores of bf16 by the native dot product or widened to float; auto: the faster rate, measured once"},
-    [FV_TUNE_FORM] = {"form", FV_FORM_AUTO, 0, 4, 1, "auto|lanes|rows|small|thin", "",
+    [FV_TUNE_FORM] = {"form", FV_FORM_AUTO, 0, 5, 1, "auto|lanes|rows|small|thin|narrow", "",
                       "form of softmax passes that it can run; auto: the one that the cost model finds faster"},
     [FV_TUNE_LANES_COST] = {"lanes_cost", 1, 0.1, 10, 0, NULL, "", "price of the lanes form against the built-in cost model"},
     [FV_TUNE_ROWS_COST] = {"rows_cost", 1, 0.1, 10, 0, NULL, "", "price of the rows form against the built-in cost model"},

@@ -32,7 +32,7 @@ typedef enum fv_tune {
 } fv_tune;
 
 enum { FV_BF16_AUTO, FV_BF16_DOT, FV_BF16_WIDEN };
-enum { FV_FORM_AUTO, FV_FORM_LANES, FV_FORM_ROWS, FV_FORM_SMALL, FV_FORM_THIN };
+enum { FV_FORM_AUTO, FV_FORM_LANES, FV_FORM_ROWS, FV_FORM_SMALL, FV_FORM_THIN, FV_FORM_NARROW };
 
 typedef struct fv_tuning {
     double value[FV_TUNINGS];

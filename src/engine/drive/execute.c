@@ -17,6 +17,7 @@ static void one_task(const fv_work *w, fv_tensors *tensors, unsigned pass, int64
 {
     fv_task task;
     fv_work_task(w, pass, t, &task);
+    w = task.pass->narrow ? w->narrow : w;
     if (merge)
         fv_rows_merge(w, tensors, pass, t, scratch);
     else if (task.pass->driver == FV_DRIVE_LANES)

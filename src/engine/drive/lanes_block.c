@@ -212,10 +212,11 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     const void *const *near = NULL;
     fv_ask far = {NULL, 0, 0};
     const int fixed = !x->tensors->arguments->k_rows && !p->page_size, ends = y->at == y->spans && !y->asked;
-    const int scattered = !rows && (x->sparse || q->first < 0) && k == (const void *const *)q->k;
+    const int in_place = k == (const void *const *)q->k, alone = x->sharing == 1 && in_place && !w->kernel.qk_pair;
+    const int scattered = !rows && (x->sparse || q->first < 0) && in_place;
     if (x->sharing == 1 || scattered) {
         far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};
-        near = scattered && q->n >= MOST_MR ? k : NULL;
+        near = (scattered || alone) && q->n >= MOST_MR ? k : NULL;
     } else if (w->kernel.pv_tile)
         far = fixed ? ask_next(x, y, q) : far;
     else if (ends)

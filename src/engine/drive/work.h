@@ -48,7 +48,7 @@ typedef struct fv_kernels {
 } fv_kernels;
 
 typedef enum fv_driver { FV_DRIVE_LANES, FV_DRIVE_ROWS, FV_DRIVE_PRUNED, FV_DRIVE_SMALL, FV_DRIVE_THIN } fv_driver;
-enum { FV_FORMS = 5 }; /* rows of plan/forms.c */
+enum { FV_FORMS = 6 }; /* rows of plan/forms.c */
 
 typedef struct fv_pass {
     const fv_pattern *pattern;
@@ -60,6 +60,7 @@ typedef struct fv_pass {
     int64_t units;       /* tasks of one key/value head: tiles times splits */
     int first, last;
     unsigned form; /* row of plan/forms.c that was taken */
+    int narrow;          /* run with the plan's narrow tiles */
     int width;           /* small and thin drivers: query rows per task */
     int64_t ahead;       /* the same: a row at position p sees the keys j <= p + ahead */
 } fv_pass;
@@ -114,6 +115,7 @@ typedef struct fv_work {
     int64_t partials; /* rows driver: partial states, one per task, when some pass has splits */
     size_t shared_bytes, scratch_bytes; /* workspace: shared, then one scratch per worker */
     size_t state_bytes;   /* of the shared part: m and l of every row */
+    const struct fv_work *narrow; /* the same work with kernels and blocks of narrow tiles; NULL where there are none */
 } fv_work;
 
 typedef struct fv_tensors {

@@ -1,5 +1,5 @@
 /* Chooses kernels: for each operation the strongest row of the table among the instruction sets allowed. All kernels of
-   the lanes family share one tile width, that of the strongest softmax. */
+   the lanes family share one tile width, that of the strongest softmax; a second choice has the width of its narrow tiles. */
 #include "plan/plan.h"
 
 #include <stdatomic.h>
@@ -77,6 +77,41 @@ static void (*find(choice *c, fvk_op op, fvk_dtype dtype))(void)
     return row->fn;
 }
 
+/* What a tile of the lanes driver goes through. */
+static void find_tile(choice *all, fvk_dtype type, fv_kernels *k)
+{
+    k->pack = (fvk_pack_fn *)find(all, FVK_PACK, type);
+    k->pack_f32 = (fvk_pack_fn *)find(all, FVK_PACK, FVK_F32);
+    k->qk = (fvk_qk_fn *)find(all, FVK_QK, FVK_F32);
+    k->hide = (fvk_hide_fn *)find(all, FVK_HIDE, FVK_F32);
+    k->softmax = (fvk_softmax_fn *)find(all, FVK_SOFTMAX, FVK_F32);
+    k->pv = (fvk_pv_fn *)find(all, FVK_PV, FVK_F32);
+    k->columns = all->row[FVK_PV][FVK_F32] ? all->row[FVK_PV][FVK_F32]->mr : 1;
+    k->store = (fvk_store_fn *)find(all, FVK_STORE, FVK_F32);
+    k->finish = (fvk_finish_fn *)find(all, FVK_FINISH, FVK_F32);
+    k->edit = (fvk_edit_fn *)find(all, FVK_EDIT, FVK_F32);
+    k->bias = (fvk_bias_fn *)find(all, FVK_BIAS, FVK_F32);
+}
+
+/* The narrow tiles of the instruction set that the wide ones are of. They widen what is not float; other families have no
+   kernels of their width. */
+static void choose_narrow(fovea_plan *plan, const fvk_row *wide)
+{
+    fv_kernels *k = &plan->narrow.kernel;
+    const fvk_row *row = NULL;
+    choice all = {0};
+    for (unsigned i = 0; i < fvk_table_rows && !row; i++)
+        if (fvk_table[i].op == wide->op && fvk_table[i].isa == wide->isa && fvk_table[i].lanes < wide->lanes)
+            row = &fvk_table[i];
+    if (!row)
+        return;
+    *k = plan->work.kernel;
+    choose_rows(plan->context->isas, row->lanes, &all);
+    find_tile(&all, (fvk_dtype)plan->problem.dtype, k);
+    k->lanes = all.missing ? 0 : row->lanes;
+    plan->narrow_kernel = all.row[FVK_QK][FVK_F32];
+}
+
 int fv_plan_choose(fovea_plan *plan)
 {
     const unsigned isas = plan->context->isas;
@@ -91,19 +126,8 @@ int fv_plan_choose(fovea_plan *plan)
     choose_rows(isas, k->lanes, &all);
     pair = all.row[FVK_SMALL_SOFTMAX][FVK_F32];
     k->vector = pair ? pair->mr : k->lanes;
-    k->pack = (fvk_pack_fn *)find(&all, FVK_PACK, type);
-    k->pack_f32 = (fvk_pack_fn *)find(&all, FVK_PACK, FVK_F32);
-    k->qk = (fvk_qk_fn *)find(&all, FVK_QK, FVK_F32);
-    k->hide = (fvk_hide_fn *)find(&all, FVK_HIDE, FVK_F32);
-    k->softmax = (fvk_softmax_fn *)find(&all, FVK_SOFTMAX, FVK_F32);
-    k->pv = (fvk_pv_fn *)find(&all, FVK_PV, FVK_F32);
-    pair = all.row[FVK_PV][FVK_F32];
-    k->columns = pair ? pair->mr : 1;
+    find_tile(&all, type, k);
     k->kept = (fvk_kept_fn *)find(&all, FVK_KEPT, FVK_F32);
-    k->store = (fvk_store_fn *)find(&all, FVK_STORE, FVK_F32);
-    k->finish = (fvk_finish_fn *)find(&all, FVK_FINISH, FVK_F32);
-    k->edit = (fvk_edit_fn *)find(&all, FVK_EDIT, FVK_F32);
-    k->bias = (fvk_bias_fn *)find(&all, FVK_BIAS, FVK_F32);
     if (type != FVK_F32)
         k->widen = (fvk_widen_fn *)find(&all, FVK_WIDEN, type);
     k->small_tail = (fvk_small_tail_fn *)find(&all, FVK_SMALL_TAIL, FVK_F32);
@@ -128,6 +152,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->column.search = (fvk_column_search_fn *)find(&all, FVK_COLUMN_SEARCH, FVK_F32);
     k->column.collect = (fvk_column_collect_fn *)find(&all, FVK_COLUMN_COLLECT, FVK_F32);
     k->column.add = (fvk_column_add_fn *)find(&all, FVK_COLUMN_ADD, FVK_F32);
+    choose_narrow(plan, base); /* before there is a word of the bf16 dot */
     pair = all.row[FVK_QK_PAIR][type];
     plan->pair_here = pair != NULL;
     if (pair && bf16 == FV_BF16_AUTO) {

@@ -90,7 +90,7 @@ fovea_status fv_plan_count(const fovea_plan *plan, fovea_cost *cost, fovea_error
     cost->density = cost->dense_pairs > 0 ? cost->visible_pairs / cost->dense_pairs : 0;
     cost->flops = 2 * (double)(p->d + p->dv) * cost->visible_pairs;
     cost->bytes = (rows * (double)p->d + keys * (double)(p->d + p->dv)) * size + rows * (double)p->dv * sizeof(float);
-    cost->kernel = plan->main_kernel->name;
+    cost->kernel = (plan->lengths[0].pass[0].narrow ? plan->narrow_kernel : plan->main_kernel)->name;
     cost->isa = plan->main_kernel->isa_name;
     cost->driver = fv_driver_name(plan->lengths[0].pass[0].driver);
     if (plan->lengths[0].pass[0].driver == FV_DRIVE_ROWS) {

@@ -29,19 +29,20 @@ static void add(char *text, const char *format, ...)
 
 static void describe_pass(const fovea_plan *plan, const fv_pass *pass, unsigned number, char *text)
 {
-    const fv_work *w = &plan->work;
+    const fv_work *w = pass->narrow ? plan->work.narrow : &plan->work;
+    const fvk_row *scores = pass->narrow ? plan->narrow_kernel : plan->main_kernel;
     const fv_lengths *lengths = &plan->lengths[0];
     const char *type = fv_dtype_name(plan->problem.dtype);
     const int64_t rows = pass->classes ? (lengths->rows + pass->classes - 1) / pass->classes * w->group : 0;
     char time[32];
     fv_forms_time(fv_forms_pass_ns(plan, number, FV_FORMS), time, sizeof time);
-    add(text, "pass %u: form %s, key step %lld, predicted %s%s\n", number + 1, fv_driver_name(pass->driver),
+    add(text, "pass %u: form %s, key step %lld, predicted %s%s\n", number + 1, fv_forms[pass->form].name,
         (long long)pass->step, time,
         w->alone[number] && plan->context->threads.workers > 1 ? ", on the calling thread alone" : "");
     if (pass->driver == FV_DRIVE_LANES)
         add(text, "  kernels %s, %s; tile of %d queries x %d keys, blocks of %d keys shared by %d tiles\n",
-            plan->main_kernel->name, w->kernel.pv_tile ? "pv_tile_bf16" : w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
-            w->kernel.mr ? w->kernel.mr : plan->main_kernel->mr, w->block, w->tiles);
+            scores->name, w->kernel.pv_tile ? "pv_tile_bf16" : w->kernel.pv_pair ? "pv_pair_bf16" : "pv_f32", w->kernel.lanes,
+            w->kernel.mr ? w->kernel.mr : scores->mr, w->block, w->tiles);
     else if (pass->driver == FV_DRIVE_SMALL)
         add(text, "  kernels %s, small_softmax_f32, small_pv_f32; %lld keys in the lanes, %d query rows per task\n",
             plan->main_kernel->name, (long long)lengths->shape.lk, pass->width);

@@ -29,7 +29,7 @@ static double slot_flops(const fovea_plan *plan);
 
 /* Lanes: V vectors per tile. Exponentials of a vector take 7 to 8 cycles; the rest of a key is filling pointers and masks. */
 static const double lanes_tile = 900, lanes_tile_dim = 12.5, lanes_key = 8, lanes_key_vector = 18, lanes_key_dim = 0.97,
-                    lanes_widen = 8, lanes_overlap = 0.85;
+                    lanes_widen = 8, lanes_overlap = 0.85, narrow_key_dim = 1.15;
 /* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
 static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_key = 16, rows_key_dim = 1.9, rows_row_key = 3,
                     rows_row_key_dim = 0.95, rows_row_key_dim_half = 0.85, rows_overlap = 0.35;
@@ -44,12 +44,9 @@ static const double thin_unit = 250, thin_tile = 500, thin_tile_dim = 12, thin_k
 static const double edit_vector = 20, bias_score = 3;
 
 /* Vectors of a lane tile. */
-static int tile_vectors(fvk_isa isa)
+static double tile_vectors(const fv_work *w)
 {
-    static const int vectors[FVK_ISAS] = {[FVK_SCALAR] = 8, [FVK_GENERIC] = 2,     [FVK_AVX2] = 3,
-                                          [FVK_AVX512] = 2, [FVK_AVX512_BF16] = 2, [FVK_AMX] = 2,
-                                          [FVK_NEON] = 4};
-    return vectors[isa] ? vectors[isa] : 2;
+    return (double)w->kernel.lanes / w->kernel.vector;
 }
 
 static double tuned(const fovea_plan *plan, fv_tune key)
@@ -137,11 +134,10 @@ static int lanes_eligible(fv_offer *o, char why[FV_FORM_REASON])
 }
 
 /* Slots of `units` tiles of `keys` keys each: compute alone. */
-static double lanes_compute(const fv_offer *o, double units, double tasks, double keys)
+static double lanes_compute(const fv_offer *o, const fv_work *w, double units, double tasks, double keys)
 {
-    const fv_work *w = &o->plan->work;
     const fovea_problem *p = &o->plan->problem;
-    const double v = tile_vectors(fv_cpu_strongest(o->plan->context->isas)), vl = w->kernel.lanes / v;
+    const double v = tile_vectors(w), vl = w->kernel.vector, key_dim = w == &o->plan->work ? lanes_key_dim : narrow_key_dim;
     /* beyond four times the rate of fma what is around the products decides, and a form must not hang on a measurement */
     const int percent = o->plan->pair_percent > 400 ? 400 : o->plan->pair_percent;
     const double score = w->kernel.qk_pair ? 100.0 / (percent ? percent : 100) : 1;
@@ -150,7 +146,7 @@ static double lanes_compute(const fv_offer *o, double units, double tasks, doubl
     const double dim = (double)(divide_up(p->d, deep) * deep) * score + (double)(divide_up(p->dv, wide_as) * wide_as) * value;
     const double wide = !w->kernel.widen ? 0 : (double)(w->kernel.qk_pair ? p->dv : p->d + p->dv) / vl;
     return units * (lanes_tile + lanes_tile_dim * (double)(p->d + p->dv) * v) +
-           units * keys * (v * (lanes_key_dim * dim + lanes_key_vector) + lanes_key + edits(w, v, w->kernel.lanes)) +
+           units * keys * (v * (key_dim * dim + lanes_key_vector) + lanes_key + edits(w, v, w->kernel.lanes)) +
            tasks * keys * wide * lanes_widen;
 }
 
@@ -167,18 +163,42 @@ static double unseen_keys(const fv_offer *o)
     return w->kernel.lanes / 8.0;
 }
 
-static double lanes_cost(fv_offer *o)
+static double tiles_cost(fv_offer *o, const fv_work *w, double unseen)
 {
-    const fv_work *w = &o->plan->work;
     const int64_t units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
-    const double seen = unit_keys(o, w->kernel.lanes), unseen = unseen_keys(o), keys = seen > unseen ? seen - unseen : seen;
+    const double seen = unit_keys(o, w->kernel.lanes), keys = seen > unseen ? seen - unseen : seen;
     /* tiles per task follow the number of workers, so they must not count where there is a choice */
     const int choice = tallest(o) <= ROWS_TALLEST || o->lengths->shape.lk <= SMALL_KEYS;
     const double tasks = (double)(choice ? units : divide_up(units, w->tiles));
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
     return tuned(o->plan, FV_TUNE_LANES_COST) *
-           both(lanes_compute(o, (double)units, tasks, keys), far_slots(o, tasks, keys), lanes_overlap);
+           both(lanes_compute(o, w, (double)units, tasks, keys), far_slots(o, tasks, keys), lanes_overlap);
+}
+
+static double lanes_cost(fv_offer *o)
+{
+    return tiles_cost(o, &o->plan->work, unseen_keys(o));
+}
+
+/* The same loop over narrow tiles, for heads whose rows leave much of a wide one idle. */
+static int narrow_eligible(fv_offer *o, char why[FV_FORM_REASON])
+{
+    if (!lanes_eligible(o, why))
+        return 0;
+    if (!o->plan->work.narrow)
+        snprintf(why, FV_FORM_REASON, "the instruction set has tiles of one width");
+    else if (tallest(o) > ROWS_TALLEST && tuned(o->plan, FV_TUNE_FORM) != FV_FORM_NARROW)
+        snprintf(why, FV_FORM_REASON, "%lld query rows share a key/value head, and fill tiles of %d", (long long)tallest(o),
+                 o->plan->work.kernel.lanes);
+    else
+        return 1;
+    return 0;
+}
+
+static double narrow_cost(fv_offer *o)
+{
+    return tiles_cost(o, o->plan->work.narrow, 0);
 }
 
 /* ------------------------------------------------------------------ rows */
@@ -213,7 +233,7 @@ static double rows_cost(fv_offer *o)
     const fv_work *w = &o->plan->work;
     const fovea_problem *p = &o->plan->problem;
     const int64_t n = fv_work_units(w, o->lengths, o->pass->step, FVK_MAX_ROWS);
-    const double vl = w->kernel.lanes / (double)tile_vectors(fv_cpu_strongest(o->plan->context->isas));
+    const double vl = w->kernel.vector;
     const double vectors = ceil((double)p->d / vl) + ceil((double)p->dv / vl);
     const double units = (double)n, rows = (double)(w->group * o->lengths->rows), keys = unit_keys(o, FVK_MAX_ROWS);
     const double per_row_key_dim = w->kernel.widen ? rows_row_key_dim_half : rows_row_key_dim;
@@ -243,7 +263,7 @@ static double pruned_cost(fv_offer *o)
     const double keys = unit_keys(o, w->kernel.lanes);
     o->units = fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes);
     o->splits = 1;
-    return lanes_compute(o, (double)o->units, (double)o->units, keys) +
+    return lanes_compute(o, w, (double)o->units, (double)o->units, keys) +
            (double)o->units * keys * w->kernel.lanes * pruned_score;
 }
 
@@ -340,21 +360,23 @@ static double thin_cost(fv_offer *o)
 /* ------------------------------------------------------------------ the table */
 
 const fv_form fv_forms[FV_FORMS] = {
-    {"lanes", FV_DRIVE_LANES, lanes_eligible, lanes_cost},
-    {"rows", FV_DRIVE_ROWS, rows_eligible, rows_cost},
-    {"pruned", FV_DRIVE_PRUNED, pruned_eligible, pruned_cost},
-    {"small", FV_DRIVE_SMALL, small_eligible, small_cost},
-    {"thin", FV_DRIVE_THIN, thin_eligible, thin_cost},
+    {"lanes", FV_DRIVE_LANES, 0, lanes_eligible, lanes_cost},
+    {"rows", FV_DRIVE_ROWS, 0, rows_eligible, rows_cost},
+    {"pruned", FV_DRIVE_PRUNED, 0, pruned_eligible, pruned_cost},
+    {"small", FV_DRIVE_SMALL, 0, small_eligible, small_cost},
+    {"thin", FV_DRIVE_THIN, 0, thin_eligible, thin_cost},
+    {"narrow", FV_DRIVE_LANES, 1, narrow_eligible, narrow_cost},
 };
 
 /* Form that the tuning asks for, or FV_FORMS. */
 static unsigned forced(const fovea_plan *plan)
 {
     static const fv_driver driver[] = {[FV_FORM_LANES] = FV_DRIVE_LANES, [FV_FORM_ROWS] = FV_DRIVE_ROWS,
-                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL, [FV_FORM_THIN] = FV_DRIVE_THIN};
+                                       [FV_FORM_SMALL] = FV_DRIVE_SMALL, [FV_FORM_THIN] = FV_DRIVE_THIN, [FV_FORM_NARROW] = FV_DRIVE_LANES};
     const int form = (int)tuned(plan, FV_TUNE_FORM);
     unsigned i = 0;
-    while (i < FV_FORMS && (form == FV_FORM_AUTO || fv_forms[i].driver != driver[form]))
+    while (i < FV_FORMS && (form == FV_FORM_AUTO || fv_forms[i].driver != driver[form] ||
+                            fv_forms[i].narrow != (form == FV_FORM_NARROW)))
         i++;
     return i;
 }
@@ -403,6 +425,7 @@ void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass 
         pass->driver = fv_forms[i].driver;
         pass->units = offer[i].units;
         pass->splits = offer[i].splits;
+        pass->narrow = fv_forms[i].narrow;
         pass->width = offer[i].width;
         pass->ahead = offer[i].ahead;
     }
@@ -412,7 +435,7 @@ void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass 
 
 static double slot_flops(const fovea_plan *plan)
 {
-    return 2.0 * plan->work.kernel.lanes / tile_vectors(fv_cpu_strongest(plan->context->isas));
+    return 2.0 * plan->work.kernel.vector;
 }
 
 /* Slots of one key/value head of all sequences, when units read `keys` keys (NaN: as many as they do; then scratch is needed); no

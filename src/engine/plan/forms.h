@@ -26,6 +26,7 @@ typedef struct fv_offer {
 typedef struct fv_form {
     const char *name;
     fv_driver driver;
+    int narrow; /* with the plan's narrow tiles */
     /* 1 when the form can run the pass, else 0 with the reason. */
     int (*eligible)(fv_offer *offer, char why[FV_FORM_REASON]);
     /* Slots of all tasks of one key/value head; sets units and splits. */

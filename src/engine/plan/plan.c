@@ -238,15 +238,14 @@ static int stays_near(const fovea_plan *plan)
 }
 
 /* Keys per block and tiles per task, from the head size: a block of K and V, and the tiles' own data, stay in L2. */
-static void set_tiles(fovea_plan *plan)
+static void set_tiles(const fovea_plan *plan, fv_work *w)
 {
-    fv_work *w = &plan->work;
     /* twice the room where values are turned once per block for all its tiles, on CPUs with twice the second cache */
     const int64_t room = tuned(plan, FV_TUNE_TILE_BYTES) * (w->kernel.pv_tile ? 2 : 1) / (stays_near(plan) ? 2 : 1);
     const int64_t query = plan->problem.d * (w->kernel.qk_pair ? 2 : 4), output = plan->problem.dv * 4;
     const int64_t tile = (query + output) * w->kernel.lanes;
     int64_t tiles;
-    w->block = (int)tuned(plan, FV_TUNE_BLOCK);
+    w->block = (int)tuned(plan, FV_TUNE_BLOCK) * plan->work.kernel.lanes / w->kernel.lanes; /* of as many scores */
     if (w->kernel.pv_tile && w->kernel.parts == 1) /* bf16 probabilities in the place of their scores: 7 to 15 % faster */
         w->block *= 2;
     if (w->block > WIDE_KEYS && !w->kernel.qk_pair && (plan->problem.d + plan->problem.dv) * (int64_t)sizeof(float) >= WIDE_ROWS)
@@ -257,7 +256,28 @@ static void set_tiles(fovea_plan *plan)
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
     while (w->tiles > 1 && tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
         w->tiles /= 2;
-    set_copies(plan);
+}
+
+/* The work once more with the kernels and blocks of narrow tiles; again whenever the work has changed. */
+static void set_narrow(fovea_plan *plan)
+{
+    const fv_kernels kernel = plan->narrow.kernel;
+    const int mr = plan->narrow_kernel ? plan->narrow_kernel->mr : 1;
+    if (!kernel.lanes)
+        return;
+    plan->work.narrow = NULL;
+    plan->narrow = plan->work;
+    plan->narrow.kernel = kernel;
+    set_tiles(plan, &plan->narrow);
+    if (plan->narrow.block > mr) /* whole micro-tiles */
+        plan->narrow.block -= plan->narrow.block % mr;
+    plan->work.narrow = &plan->narrow;
+}
+
+/* What the other drivers go by. */
+static void set_others(fovea_plan *plan)
+{
+    fv_work *w = &plan->work;
     w->asks = asks(plan);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     if (plan->problem.dtype == FOVEA_F32)
@@ -329,7 +349,7 @@ static fovea_status set_workspace(fovea_plan *plan, fovea_error *err)
         w->mask_keys = lengths->shape.lk > w->mask_keys ? lengths->shape.lk : w->mask_keys;
         for (unsigned k = 0; k < lengths->passes; k++) {
             const fv_pass *pass = &lengths->pass[k];
-            size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(w, pass)
+            size_t need = pass->driver == FV_DRIVE_LANES  ? fv_lanes_scratch(pass->narrow ? w->narrow : w, pass)
                           : pass->driver == FV_DRIVE_ROWS ? fv_rows_scratch(w, pass)
                           : pass->driver == FV_DRIVE_SMALL ? fv_small_scratch(w, lengths, pass)
                           : pass->driver == FV_DRIVE_THIN ? fv_thin_scratch(w, lengths)
@@ -375,13 +395,18 @@ fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *pro
     if (!fv_plan_choose(plan))
         return fv_error_set(err, FOVEA_ERROR_ISA, "this build lacks kernels for %s under the instruction sets allowed",
                             fv_dtype_name(problem->dtype));
-    set_tiles(plan);
+    set_tiles(plan, w);
+    set_copies(plan);
+    set_others(plan);
+    set_narrow(plan); /* the forms ask what it costs */
     status = set_sequences(plan, recipe, err);
     w->problem = plan->problem;
+    set_narrow(plan);
     if (!status)
         status = set_workspace(plan, err);
     if (!status)
         status = set_alone(plan, err);
+    set_narrow(plan);
     plan->spec = fv_memory_text(&context->memory, fovea_recipe_spec(recipe));
     if (!status && !plan->spec)
         status = no_memory(err, "the SPEC", strlen(fovea_recipe_spec(recipe)) + 1);

@@ -7,7 +7,7 @@
 
 struct fovea_plan {
     const fovea_context *context;
-    fv_work work;
+    fv_work work, narrow; /* narrow.kernel.lanes = 0: the instruction set has no narrow tiles */
     fv_lengths *lengths; /* distinct pairs of lengths */
     int64_t shapes;
     fovea_problem problem; /* as given, strides filled in; arrays are copies */
@@ -17,7 +17,7 @@ struct fovea_plan {
     char *spec;
     int has_lse;
     size_t workspace;
-    const fvk_row *main_kernel; /* scores of the first pass */
+    const fvk_row *main_kernel, *narrow_kernel; /* scores; of narrow tiles */
     int pair_percent;           /* bf16 dot in percent of the fma rate; 0 when it was not asked */
     int pair_here;              /* 1: the instruction sets allowed have a bf16 dot for the problem's type */
     char *_Atomic text;         /* explain; NULL until asked for */
@@ -28,7 +28,7 @@ fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *pro
                           fovea_plan *plan, fovea_error *err);
 void fv_plan_clear(fovea_plan *plan);
 
-/* choose.c: kernels for the problem's type; NULL fields where none is needed. 0 when the build lacks one. */
+/* choose.c: kernels of work and narrow for the problem's type; NULL fields where none is needed. 0 when the build lacks one. */
 int fv_plan_choose(fovea_plan *plan);
 /* Rate of the bf16 dot in percent of the fma rate, measured when the first plan asks; 0 until then. Tests set it, to have
    the native path taken, or not, on any CPU that runs it. */

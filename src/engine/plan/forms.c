@@ -29,7 +29,9 @@ static double slot_flops(const fovea_plan *plan);
 
 /* Lanes: V vectors per tile. Exponentials of a vector take 7 to 8 cycles; the rest of a key is filling pointers and masks. */
 static const double lanes_tile = 900, lanes_tile_dim = 12.5, lanes_key = 8, lanes_key_vector = 18, lanes_key_dim = 0.97,
-                    lanes_widen = 8, lanes_overlap = 0.85, narrow_key_dim = 1.15;
+                    lanes_widen = 8, lanes_overlap = 0.85;
+/* Tiles of one vector load with every fma. Narrow ones mostly walk alone and ask for each key ahead of its turn. */
+static const double lanes_key_dim_single = 1.15, narrow_overlap = 0.6;
 /* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
 static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_key = 16, rows_key_dim = 1.9, rows_row_key = 3,
                     rows_row_key_dim = 0.95, rows_row_key_dim_half = 0.85, rows_overlap = 0.35;
@@ -102,14 +104,16 @@ static double read_bytes(const fovea_plan *plan)
     return fma > 0 && read > 0 ? read / fma * slot_flops(plan) : 5.5;
 }
 
-/* Slots to bring `reads` rounds of n keys and their values from far memory: what does not stay near between two rounds. */
+/* Slots to bring `reads` rounds of n keys and their values from far memory: what does not stay near between two rounds. A head that
+   is near as a whole comes once. */
 static double far_slots(const fv_offer *o, double reads, double n)
 {
     const fovea_problem *p = &o->plan->problem;
     const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
     const double all = (double)(p->batch * p->hkv) * (double)o->lengths->shape.lk * row;
-    const double far = all > 0 ? 1 - tuned(o->plan, FV_TUNE_NEAR_BYTES) / all : 0;
-    return far > 0 ? far * reads * n * row / read_bytes(o->plan) : 0;
+    const double lk = (double)o->lengths->shape.lk, near = tuned(o->plan, FV_TUNE_NEAR_BYTES);
+    const double far = all > 0 ? 1 - near / all : 0, keys = reads * n > lk && lk * row <= near ? lk : reads * n;
+    return far > 0 ? far * keys * row / read_bytes(o->plan) : 0;
 }
 
 /* Computing and reading overlap in part. */
@@ -137,7 +141,7 @@ static int lanes_eligible(fv_offer *o, char why[FV_FORM_REASON])
 static double lanes_compute(const fv_offer *o, const fv_work *w, double units, double tasks, double keys)
 {
     const fovea_problem *p = &o->plan->problem;
-    const double v = tile_vectors(w), vl = w->kernel.vector, key_dim = w == &o->plan->work ? lanes_key_dim : narrow_key_dim;
+    const double v = tile_vectors(w), vl = w->kernel.vector, key_dim = v > 1 ? lanes_key_dim : lanes_key_dim_single;
     /* beyond four times the rate of fma what is around the products decides, and a form must not hang on a measurement */
     const int percent = o->plan->pair_percent > 400 ? 400 : o->plan->pair_percent;
     const double score = w->kernel.qk_pair ? 100.0 / (percent ? percent : 100) : 1;
@@ -170,10 +174,15 @@ static double tiles_cost(fv_offer *o, const fv_work *w, double unseen)
     /* tiles per task follow the number of workers, so they must not count where there is a choice */
     const int choice = tallest(o) <= ROWS_TALLEST || o->lengths->shape.lk <= SMALL_KEYS;
     const double tasks = (double)(choice ? units : divide_up(units, w->tiles));
+    /* narrow tiles of a head share blocks: its keys come as often as for wide ones and are widened once */
+    const int narrow = w != &o->plan->work;
+    const double reads = narrow ? ceil(tasks * w->kernel.lanes / o->plan->work.kernel.lanes) : tasks;
+    const double widened = narrow ? ceil(tasks * w->kernel.lanes / ROWS_TALLEST) : tasks;
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
     return tuned(o->plan, FV_TUNE_LANES_COST) *
-           both(lanes_compute(o, w, (double)units, tasks, keys), far_slots(o, tasks, keys), lanes_overlap);
+           both(lanes_compute(o, w, (double)units, widened, keys), far_slots(o, reads, keys),
+                narrow ? narrow_overlap : lanes_overlap);
 }
 
 static double lanes_cost(fv_offer *o)

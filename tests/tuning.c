@@ -398,7 +398,7 @@ Test(tuning, plans_take_the_values)
     fovea_context_destroy(context);
 }
 
-enum { FORMS = 5 };
+enum { FORMS = 6 };
 
 /* The forms of a pass: one is taken, it is the one predicted to be fastest, and the others say why they were not. */
 static void check_forms(const fovea_plan *plan, const char *expected)
@@ -430,6 +430,7 @@ static void check_forms(const fovea_plan *plan, const char *expected)
 Test(tuning, forms_and_reasons)
 {
     heard h;
+    int narrow;
 #ifdef FV_MINI_TILES
     cr_skip_test("tiles of a test build");
 #endif
@@ -437,7 +438,7 @@ Test(tuning, forms_and_reasons)
     fovea_plan *plan = make_plan(context, 2, 2, 1, 500, FOVEA_F32);
     check_forms(plan, "rows");
     fovea_plan_destroy(plan);
-    plan = make_plan(context, 2, 2, 30, 600, FOVEA_F32);
+    plan = make_plan(context, 2, 2, 24, 600, FOVEA_F32);
     check_forms(plan, "lanes");
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 300, 600, FOVEA_F32);
@@ -449,11 +450,16 @@ Test(tuning, forms_and_reasons)
     plan = make_plan(context, 2, 2, 96, 256, FOVEA_F32);
     check_forms(plan, "thin");
     fovea_plan_destroy(plan);
+    plan = make_plan(context, 2, 2, 16, 4096, FOVEA_F32);
+    narrow = !strstr(fovea_plan_explain(plan), "tiles of one width");
+    if (narrow)
+        check_forms(plan, "narrow");
+    fovea_plan_destroy(plan);
     /* the model decides: a dear rows form is not taken even for one row */
     tune(context, "rows_cost", "10");
     tune(context, "lanes_cost", "0.1");
     plan = make_plan(context, 2, 2, 1, 500, FOVEA_F32);
-    check_forms(plan, "lanes");
+    check_forms(plan, narrow ? "narrow" : "lanes");
     fovea_plan_destroy(plan);
     fovea_context_destroy(context);
 }
@@ -519,7 +525,8 @@ Test(tuning, same_bits_for_any_number_of_threads_with_the_same_tuning)
 {
     enum { LK = 300, D = 32, MOST = 60 };
     static const char *const lines[] = {"", "split 32\nthread_flops 0\n", "block 20\ntiles 3\nthread_flops 0\n", "form rows\n",
-                                        "form lanes\nthread_flops 0\n", "rows_cost 0.3\nrow_block 50\nthread_flops 1000000\n"};
+                                        "form lanes\nthread_flops 0\n", "form narrow\nthread_flops 0\n",
+                                        "rows_cost 0.3\nrow_block 50\nthread_flops 1000000\n"};
     static const int64_t lq[] = {1, 3, 7, 12, MOST};
     static const unsigned threads[] = {1, 2, 3, 8};
     static float x[2 * LK * D + 100], o[4 * MOST * D], first[4 * MOST * D];

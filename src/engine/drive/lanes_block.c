@@ -203,7 +203,8 @@ static fv_ask ask_behind(fv_lanes *x, fv_lanes_tile *y, int n)
 }
 
 /* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
-   block, and to L1 each key row ahead of its turn, for the hardware foresees neither; in a group, keys and values of the next
+   block, and to L1 each key row ahead of its turn, for the hardware foresees neither (rows side by side it does, but not in
+   time when they come from far memory); in a group, keys and values of the next
    block, where they lie at a fixed distance; with the first block behind which a tile has no keys, what comes behind it. */
 static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const void *const *k, const uint32_t *rows, float *mx)
 {
@@ -212,7 +213,7 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     const void *const *near = NULL;
     fv_ask far = {NULL, 0, 0};
     const int fixed = !x->tensors->arguments->k_rows && !p->page_size, ends = y->at == y->spans && !y->asked;
-    const int in_place = k == (const void *const *)q->k, alone = x->sharing == 1 && in_place && !w->kernel.qk_pair;
+    const int in_place = k == (const void *const *)q->k, alone = x->sharing == 1 && in_place && w->streams;
     const int scattered = !rows && (x->sparse || q->first < 0) && in_place;
     if (x->sharing == 1 || scattered) {
         far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};

@@ -11,14 +11,15 @@
 #include <string.h>
 
 #ifdef FV_MINI_TILES
-enum { CROWDED = 4, LEAST_HEAD = 0, NEAR_TIMES = 0 };
+enum { CROWDED = 4, LEAST_HEAD = 0, NEAR_TIMES = 0, FAR_TIMES = 0 };
 #else
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 /* Bytes of a head whose keys and values are asked for ahead. 61 keys of 4 numbers, 2 KiB, lose 6 % by it, 49 of 32, 12 KiB, gain 14 */
-enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2 }; /* the tuning's near bytes are half of the second cache */
+enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2, FAR_TIMES = 32 }; /* the tuning's near bytes are half of the second cache */
 #endif
 /* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 512 are 256 KiB, as 128 of half the width. */
 enum { WIDE_ROWS = 3072, WIDE_KEYS = 64 };
+enum { NARROW_TILES = 4 }; /* that share a block, at most: no head has more where they pay */
 
 _Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
@@ -227,6 +228,15 @@ static int asks(const fovea_plan *plan)
     return head >= LEAST_HEAD && all > NEAR_TIMES * (double)tuned(plan, FV_TUNE_NEAR_BYTES);
 }
 
+/* Whether a lane tile that walks alone asks for every key ahead of its turn: of 67 and 134 MB 16 to 24 % faster, of 25 MB and less,
+   which outer caches deliver in time, up to 4 % slower. */
+static int streams(const fovea_plan *plan)
+{
+    const fovea_problem *p = &plan->problem;
+    const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
+    return (double)(p->batch * p->hkv) * (double)p->lk * row > FAR_TIMES * (double)tuned(plan, FV_TUNE_NEAR_BYTES);
+}
+
 /* Whether keys and values of a head stay in near caches by themselves, from one tile to the next: then many tiles, whose queries and
    outputs push them out, gain nothing from sharing blocks: 2 % lost dense, 5 causal, of 512 keys and d = 128. Rows that crowd a
    cache or are widened are better shared. */
@@ -250,7 +260,10 @@ static void set_tiles(const fovea_plan *plan, fv_work *w)
         w->block *= 2;
     if (w->block > WIDE_KEYS && !w->kernel.qk_pair && (plan->problem.d + plan->problem.dv) * (int64_t)sizeof(float) >= WIDE_ROWS)
         w->block = WIDE_KEYS;
-    for (w->tiles = (int)tuned(plan, FV_TUNE_TILES); w->tiles > 1 && w->tiles * tile > room;)
+    w->tiles = (int)tuned(plan, FV_TUNE_TILES);
+    if (w == &plan->narrow && w->tiles > NARROW_TILES)
+        w->tiles = NARROW_TILES;
+    while (w->tiles > 1 && w->tiles * tile > room)
         w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
@@ -279,6 +292,7 @@ static void set_others(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
     w->asks = asks(plan);
+    w->streams = !w->kernel.qk_pair && streams(plan);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     if (plan->problem.dtype == FOVEA_F32)
         w->row_ahead = w->row_ahead_keys = w->row_ahead_values = (int)tuned(plan, FV_TUNE_ROW_AHEAD);

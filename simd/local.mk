@@ -5,6 +5,8 @@ FV_KERNEL_CPPFLAGS = $(FV_ENGINE_CPPFLAGS)
 FV_KERNEL_CFLAGS = $(FV_ENGINE_CFLAGS)
 FV_KERNEL_LIBS =
 FV_KERNEL_FILES = \
+	simd/amx/tiles.h \
+	simd/avx512_bf16/pairs.h \
 	simd/body/ahead.h \
 	simd/body/all.h \
 	simd/body/axpy.h \
@@ -73,7 +75,8 @@ noinst_LTLIBRARIES += libfvk_avx512_bf16.la
 FV_KERNEL_LIBS += libfvk_avx512_bf16.la
 endif
 libfvk_avx512_bf16_la_SOURCES = \
-	simd/avx512_bf16/kernels_avx512_bf16.c
+	simd/avx512_bf16/kernels_avx512_bf16.c \
+	simd/avx512_bf16/kernels_avx512_bf16_narrow.c
 libfvk_avx512_bf16_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
 libfvk_avx512_bf16_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AVX512_BF16_CFLAGS)
 
@@ -82,7 +85,8 @@ noinst_LTLIBRARIES += libfvk_amx.la
 FV_KERNEL_LIBS += libfvk_amx.la
 endif
 libfvk_amx_la_SOURCES = \
-	simd/amx/kernels_amx.c
+	simd/amx/kernels_amx.c \
+	simd/amx/kernels_amx_narrow.c
 libfvk_amx_la_CPPFLAGS = $(FV_KERNEL_CPPFLAGS)
 libfvk_amx_la_CFLAGS = $(FV_KERNEL_CFLAGS) $(FV_AMX_CFLAGS)
 

@@ -93,23 +93,45 @@ static void find_tile(choice *all, fvk_dtype type, fv_kernels *k)
     k->bias = (fvk_bias_fn *)find(all, FVK_BIAS, FVK_F32);
 }
 
-/* The narrow tiles of the instruction set that the wide ones are of. They widen what is not float; other families have no
+/* The native bf16 dot: `pair` for scores, and what goes with it. */
+static void find_pair(choice *all, const fovea_plan *plan, const fvk_row *pair, fv_kernels *k)
+{
+    const fvk_dtype type = pair->dtype;
+    k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
+    k->pack_pair = (fvk_pack_pair_fn *)find(all, FVK_PACK_PAIR, type);
+    if (pair->isa == FVK_AMX) {
+        k->softmax_parts = (fvk_softmax_parts_fn *)find(all, FVK_SOFTMAX_PARTS, type);
+        k->values_tile = (fvk_values_tile_fn *)find(all, FVK_VALUES_TILE, type);
+        k->pv_tile = (fvk_pv_tile_fn *)find(all, FVK_PV_TILE, type);
+        k->parts = plan->problem.precision == FOVEA_PRECISION_FAST ? 1 : 3;
+    } else if (plan->problem.precision == FOVEA_PRECISION_FAST) {
+        k->softmax_pair = (fvk_softmax_pair_fn *)find(all, FVK_SOFTMAX_PAIR, type);
+        k->values_pair = (fvk_values_pair_fn *)find(all, FVK_VALUES_PAIR, type);
+        k->pv_pair = (fvk_pv_pair_fn *)find(all, FVK_PV_PAIR, type);
+    }
+}
+
+/* The narrow tiles of the instruction set that the wide ones are of, with the bf16 dot where these have it. Other families have no
    kernels of their width. */
 static void choose_narrow(fovea_plan *plan, const fvk_row *wide)
 {
     fv_kernels *k = &plan->narrow.kernel;
-    const fvk_row *row = NULL;
+    const fvk_dtype type = (fvk_dtype)plan->problem.dtype;
+    const fvk_row *row = NULL, *pair;
     choice all = {0};
     for (unsigned i = 0; i < fvk_table_rows && !row; i++)
         if (fvk_table[i].op == wide->op && fvk_table[i].isa == wide->isa && fvk_table[i].lanes < wide->lanes)
             row = &fvk_table[i];
+    k->lanes = 0;
     if (!row)
         return;
-    *k = plan->work.kernel;
     choose_rows(plan->context->isas, row->lanes, &all);
-    find_tile(&all, (fvk_dtype)plan->problem.dtype, k);
+    find_tile(&all, type, k);
+    pair = plan->work.kernel.qk_pair ? all.row[FVK_QK_PAIR][type] : NULL;
+    if (pair)
+        find_pair(&all, plan, pair, k);
     k->lanes = all.missing ? 0 : row->lanes;
-    plan->narrow_kernel = all.row[FVK_QK][FVK_F32];
+    plan->narrow_kernel = pair ? pair : all.row[FVK_QK][FVK_F32];
 }
 
 int fv_plan_choose(fovea_plan *plan)
@@ -152,7 +174,7 @@ int fv_plan_choose(fovea_plan *plan)
     k->column.search = (fvk_column_search_fn *)find(&all, FVK_COLUMN_SEARCH, FVK_F32);
     k->column.collect = (fvk_column_collect_fn *)find(&all, FVK_COLUMN_COLLECT, FVK_F32);
     k->column.add = (fvk_column_add_fn *)find(&all, FVK_COLUMN_ADD, FVK_F32);
-    choose_narrow(plan, base); /* before there is a word of the bf16 dot */
+    plan->narrow.kernel = *k; /* without a word of the bf16 dot */
     pair = all.row[FVK_QK_PAIR][type];
     plan->pair_here = pair != NULL;
     if (pair && bf16 == FV_BF16_AUTO) {
@@ -160,20 +182,9 @@ int fv_plan_choose(fovea_plan *plan)
         pair = plan->pair_percent > 100 ? pair : NULL;
     } else if (bf16 == FV_BF16_WIDEN)
         pair = NULL;
-    if (pair) {
-        k->qk_pair = (fvk_qk_pair_fn *)pair->fn;
-        k->pack_pair = (fvk_pack_pair_fn *)find(&all, FVK_PACK_PAIR, type);
-        if (pair->isa == FVK_AMX) {
-            k->softmax_parts = (fvk_softmax_parts_fn *)find(&all, FVK_SOFTMAX_PARTS, type);
-            k->values_tile = (fvk_values_tile_fn *)find(&all, FVK_VALUES_TILE, type);
-            k->pv_tile = (fvk_pv_tile_fn *)find(&all, FVK_PV_TILE, type);
-            k->parts = plan->problem.precision == FOVEA_PRECISION_FAST ? 1 : 3;
-        } else if (plan->problem.precision == FOVEA_PRECISION_FAST) {
-            k->softmax_pair = (fvk_softmax_pair_fn *)find(&all, FVK_SOFTMAX_PAIR, type);
-            k->values_pair = (fvk_values_pair_fn *)find(&all, FVK_VALUES_PAIR, type);
-            k->pv_pair = (fvk_pv_pair_fn *)find(&all, FVK_PV_PAIR, type);
-        }
-    }
+    if (pair)
+        find_pair(&all, plan, pair, k);
     plan->main_kernel = pair ? pair : all.row[FVK_QK][FVK_F32];
+    choose_narrow(plan, base);
     return !all.missing;
 }

@@ -31,7 +31,7 @@ static double slot_flops(const fovea_plan *plan);
 static const double lanes_tile = 900, lanes_tile_dim = 12.5, lanes_key = 8, lanes_key_vector = 18, lanes_key_dim = 0.97,
                     lanes_widen = 8, lanes_overlap = 0.85;
 /* Tiles of one vector load with every fma. Narrow ones mostly walk alone and ask for each key ahead of its turn. */
-static const double lanes_key_dim_single = 1.15, narrow_overlap = 0.6;
+static const double lanes_key_dim_single = 1.15, narrow_tile = 2500, narrow_overlap = 0.6;
 /* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
 static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_key = 16, rows_key_dim = 1.9, rows_row_key = 3,
                     rows_row_key_dim = 0.95, rows_row_key_dim_half = 0.85, rows_overlap = 0.35;
@@ -105,14 +105,14 @@ static double read_bytes(const fovea_plan *plan)
 }
 
 /* Slots to bring `reads` rounds of n keys and their values from far memory: what does not stay near between two rounds. A head that
-   is near as a whole comes once. */
+   is near as a whole comes from far once, and a third as dear after that. */
 static double far_slots(const fv_offer *o, double reads, double n)
 {
     const fovea_problem *p = &o->plan->problem;
     const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
     const double all = (double)(p->batch * p->hkv) * (double)o->lengths->shape.lk * row;
     const double lk = (double)o->lengths->shape.lk, near = tuned(o->plan, FV_TUNE_NEAR_BYTES);
-    const double far = all > 0 ? 1 - near / all : 0, keys = reads * n > lk && lk * row <= near ? lk : reads * n;
+    const double far = all > 0 ? 1 - near / all : 0, keys = reads * n > lk && lk * row <= near ? lk + (reads * n - lk) / 3 : reads * n;
     return far > 0 ? far * keys * row / read_bytes(o->plan) : 0;
 }
 
@@ -178,11 +178,11 @@ static double tiles_cost(fv_offer *o, const fv_work *w, double unseen)
     const int narrow = w != &o->plan->work;
     const double reads = narrow ? ceil(tasks * w->kernel.lanes / o->plan->work.kernel.lanes) : tasks;
     const double widened = narrow ? ceil(tasks * w->kernel.lanes / ROWS_TALLEST) : tasks;
+    const double compute = lanes_compute(o, w, (double)units, widened, keys) + (narrow ? narrow_tile * (double)units : 0);
     o->units = divide_up(units, w->tiles);
     o->splits = 1;
     return tuned(o->plan, FV_TUNE_LANES_COST) *
-           both(lanes_compute(o, w, (double)units, widened, keys), far_slots(o, reads, keys),
-                narrow ? narrow_overlap : lanes_overlap);
+           both(compute, far_slots(o, reads, keys), narrow ? narrow_overlap : lanes_overlap);
 }
 
 static double lanes_cost(fv_offer *o)

@@ -13,9 +13,10 @@
 
 /* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied (half as many where a
    search cannot end at a number that is met); FORESEEN, the distribution of scores tells where to look; SAMPLED, a sample knows sparse
-   maps and few of many. NARROW: numbers that a list should be made of at most. FEW: most that a bound of the sample's leaves room for,
+   maps and few of many. NARROW to WIDE: numbers that a list should be made of at most,
+   one key in SHARE, for a pass over more keys takes longer. FEW: most that a bound of the sample's leaves room for,
    and one key in SPARSELY at most. KNOWN: numbers of which the mean is taken. */
-enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, NARROW = 16, FEW = 80, SPARSELY = 24, LOOKS = 6,
+enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, NARROW = 16, WIDE = 128, SHARE = 48, FEW = 80, SPARSELY = 24, LOOKS = 6,
        FORESEEN = 256, KNOWN = 256, PASSES = 60, STEPS = 120 };
 
 /* LO: there is at least the target above; HI: there is less. */
@@ -205,6 +206,12 @@ static void settle(search *q, int rows, const int32_t *count, float *x)
     }
 }
 
+static float narrow_to(int64_t n)
+{
+    const int64_t most = n / SHARE;
+    return (float)(most < NARROW ? NARROW : most > WIDE ? WIDE : most);
+}
+
 /* Finds the cut of every open lane: lo. What has none leaves `live`. x: of q, which loses surplus ties. */
 static void find(search *q, float *x)
 {
@@ -214,7 +221,7 @@ static void find(search *q, float *x)
     uint32_t left;
     int rows;
     const int listed = q->weighs ? LISTED / 2 : LISTED;
-    const fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < listed ? 1 : NARROW, .first = q->first, .dense = q->dense};
+    const fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < listed ? 1 : narrow_to(c->n), .first = q->first, .dense = q->dense};
     narrow(q, a);
     q->open &= many(q, 1);
     for (int i = 0; i < c->lanes; i++)

@@ -6,8 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-/* From which share of the pairs on, 1 / MANY, the lane tile adds all values faster than those kept are added one by one. */
-enum { MANY = 6 };
+/* From which share of the pairs on, 1 / MANY, the lane tile adds all values faster than those kept are added one by one; of FAR keys and
+   more, whose values and weights do not stay near, MANY_FAR. */
+enum { MANY = 6, MANY_FAR = 5, FAR = 1024 };
 
 static uint32_t lanes_of(const fv_pruned *x)
 {
@@ -133,7 +134,7 @@ static uint64_t weigh_columns(fv_pruned *x)
         o[i] = fv_work_output(w, x->tensors, x->task.sequence, &x->place[i]);
         kept += x->c.kept[i];
     }
-    if (kept && MANY * kept >= x->keys * lanes) {
+    if (kept && (x->keys < FAR ? MANY : MANY_FAR) * kept >= x->keys * lanes) {
         if (x->c.clean)
             add_columns(x, 0);
         if (!x->c.clean || !w->kernel.row.range(x->ot, dv * lanes, &least, &most))

@@ -66,6 +66,7 @@ libengine_la_SOURCES = \
 	src/engine/drive/scratch.h \
 	src/engine/drive/columns.c \
 	src/engine/drive/columns.h \
+	src/engine/drive/columns_simplex.c \
 	src/engine/drive/select.c \
 	src/engine/drive/select.h \
 	src/engine/drive/small.c \

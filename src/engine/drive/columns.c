@@ -2,8 +2,9 @@
 
    All lanes are searched together, each between bounds of its own, by passes that count or add up what lies above one threshold
    per lane (a kernel, column_search). Some passes over the tile narrow the bounds, what is left between them is copied side by
-   side, and the search ends there. From some hundred keys on their mean, as of a normal distribution, tells where to look first. A lane whose search does not end is left for the row form: that depends on its own scores only. Sums that enter
-   a result are added in the order of keys. */
+   side, and the search ends there. From some hundred keys on their mean, as of a normal distribution, tells where to look first. A
+   lane whose search does not end is left for the row form: that depends on its own scores only. Sums that enter a result are added
+   in the order of keys. */
 #include "drive/columns.h"
 #include "drive/select.h"
 
@@ -12,12 +13,12 @@
 #include <string.h>
 
 /* STEP: one key in so many is a sample. Keys from which on: LISTED, what lies between the bounds is copied (half as many where a
-   search cannot end at a number that is met); FORESEEN, the distribution of scores tells where to look; SAMPLED, a sample knows sparse
-   maps and few of many. NARROW to WIDE: numbers that a list should be made of at most,
-   one key in SHARE, for a pass over more keys takes longer. FEW: most that a bound of the sample's leaves room for,
-   and one key in SPARSELY at most. KNOWN: numbers of which the mean is taken. */
-enum { LANES = FVK_MAX_LANES, STEP = 16, LISTED = 512, SAMPLED = 1024, NARROW = 16, WIDE = 128, SHARE = 48, FEW = 80, SPARSELY = 24, LOOKS = 6,
-       FORESEEN = 256, KNOWN = 256, PASSES = 60, STEPS = 120 };
+   search cannot end at a number that is met); FORESEEN, the distribution of scores tells where to look; SAMPLED, a sample knows few
+   of many. NARROW to WIDE: numbers that a list should be made of at most, one key in SHARE, for a pass over more keys takes longer.
+   FEW: most that a bound of the sample's leaves room for, and one key in SPARSELY at most. KNOWN: numbers of which the mean is
+   taken. */
+enum { LANES = FVK_MAX_LANES, STEP = 8, LISTED = 512, SAMPLED = 1024, NARROW = 16, WIDE = 128, SHARE = 48, FEW = 80, SPARSELY = 24,
+       LOOKS = 6, FORESEEN = 256, KNOWN = 256, PASSES = 60, STEPS = 120 };
 
 /* LO: there is at least the target above; HI: there is less. */
 enum { LO, HI, BOUNDS };
@@ -34,11 +35,6 @@ typedef struct search {
     uint32_t open;         /* lanes whose bounds are not final */
     const float *first, *dense; /* where to look, see fvk_search, or NULL */
 } search;
-
-static int has(uint32_t lanes, int i)
-{
-    return (int)(lanes >> i & 1);
-}
 
 /* Steps of the search over n numbers, of every stride-th; the rest: see fvk_search. */
 static uint32_t narrow(search *q, fvk_search a)
@@ -139,7 +135,7 @@ static void look(const search *q, const double *sampled, const double *all, floa
         p.bound[LO][i] = -INFINITY;
         p.bound[HI][i] = q->c->top[i];
     }
-    narrow(&p, (fvk_search){.x = q->x, .n = q->c->n, .stride = STEP / 2, .steps = LOOKS, .most = 1});
+    narrow(&p, (fvk_search){.x = q->x, .n = q->c->n, .stride = STEP, .steps = LOOKS, .most = 1});
     memcpy(t, p.bound[LO], sizeof p.bound[LO]);
 }
 
@@ -175,16 +171,14 @@ static void drop(search *q, int i, int count, float *x)
     }
 }
 
-/* Numbers above lo and not above hi side by side, for the lanes asked for, and FVK_HIDDEN behind them. Lanes that have too many
-   leave them. Returns the length of the longest. */
-static int collect(fv_columns *c, const float *x, const float *lo, const float *hi, uint32_t *lanes, int32_t *count)
+int fv_columns_collect(fv_columns *c, const float *x, const float *lo, const float *hi, uint32_t *lanes, int32_t *count)
 {
     int rows = 0;
     c->kernel->collect(x, c->n, lo, hi, FV_COLUMNS_ROOM, c->y, c->at, count);
     for (int i = 0; i < c->lanes; i++)
         if (count[i] > FV_COLUMNS_ROOM)
             *lanes &= ~(1u << i);
-        else if (has(*lanes, i) && count[i] > rows)
+        else if (fv_columns_has(*lanes, i) && count[i] > rows)
             rows = count[i];
     for (int i = 0; i < c->lanes; i++)
         for (int k = count[i]; k < rows; k++)
@@ -206,6 +200,7 @@ static void settle(search *q, int rows, const int32_t *count, float *x)
     }
 }
 
+/* How many numbers of n a list should be made of at most. */
 static float narrow_to(int64_t n)
 {
     const int64_t most = n / SHARE;
@@ -221,15 +216,16 @@ static void find(search *q, float *x)
     uint32_t left;
     int rows;
     const int listed = q->weighs ? LISTED / 2 : LISTED;
-    const fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < listed ? 1 : narrow_to(c->n), .first = q->first, .dense = q->dense};
+    const fvk_search a = {.x = q->x, .n = c->n, .stride = 1, .steps = PASSES, .most = c->n < listed ? 1 : narrow_to(c->n),
+                          .first = q->first, .dense = q->dense};
     narrow(q, a);
     q->open &= many(q, 1);
     for (int i = 0; i < c->lanes; i++)
-        t[i] = has(q->open, i) ? q->bound[LO][i] : INFINITY;
+        t[i] = fv_columns_has(q->open, i) ? q->bound[LO][i] : INFINITY;
     if (!q->open)
         return;
     left = q->open;
-    rows = collect(c, q->x, t, q->bound[HI], &q->open, count);
+    rows = fv_columns_collect(c, q->x, t, q->bound[HI], &q->open, count);
     c->live &= ~(left & ~q->open);
     settle(q, rows, count, x);
 }
@@ -251,7 +247,7 @@ static void divide(fv_columns *c, const double *all)
     for (int i = 0; i < c->lanes; i++) {
         const double shift = (double)(c->sink[i] > c->top[i] ? c->sink[i] : c->top[i]), unit = exp((double)c->top[i] - shift);
         double sum = all[i] * unit;
-        if (!has(c->live, i))
+        if (!fv_columns_has(c->live, i))
             continue;
         if (c->sink[i] > -INFINITY)
             sum += exp((double)c->sink[i] - shift);
@@ -274,7 +270,7 @@ static void weigh(fv_columns *c, fvk_weigh kind, const float *x, const float *cu
     c->kernel->weigh(&a);
 }
 
-static void keep_count(fv_columns *c, const float *count)
+void fv_columns_keep(fv_columns *c, const float *count)
 {
     for (int i = 0; i < c->lanes; i++)
         c->kept[i] = (int64_t)count[i];
@@ -286,7 +282,7 @@ static void weigh_all(fv_columns *c, double *all)
     float cut[LANES], count[LANES];
     fill(cut, -FLT_MAX);
     weigh(c, FVK_WEIGH_EXP, c->s, cut, all, count);
-    keep_count(c, count);
+    fv_columns_keep(c, count);
 }
 
 /* Kept numbers of one lane, of `count` side by side, to weights; returns their sum. */
@@ -320,7 +316,7 @@ static double emit(search *q, int i, int count)
 static void topk_few(search *q, double k, const double *total)
 {
     fv_columns *c = q->c;
-    const double rank = k / (STEP / 2), far = 3 * sqrt(rank) + 3;
+    const double rank = k / STEP, far = 3 * sqrt(rank) + 3;
     const uint32_t live = c->live, some = q->open;
     double sum[LANES] = {0}, rough[LANES], few[LANES];
     uint32_t good = live;
@@ -329,17 +325,17 @@ static void topk_few(search *q, double k, const double *total)
     int rows;
     for (int i = 0; i < LANES; i++) {
         rough[i] = rank + far;
-        few[i] = i < c->lanes ? (double)c->seen[i] / (STEP / 2) : 0;
+        few[i] = i < c->lanes ? (double)c->seen[i] / STEP : 0;
     }
     look(q, rough, few, t);
     for (int i = 0; i < c->lanes; i++)
-        t[i] = has(some, i) ? t[i] : q->bound[LO][i];
+        t[i] = fv_columns_has(some, i) ? t[i] : q->bound[LO][i];
     memset(c->rows, 0, (size_t)c->n * sizeof *c->rows);
     c->e = c->s; /* a lane's scores are no longer needed when it gets its weights */
     c->clean = 0;
-    rows = collect(c, c->s, t, c->top, &good, count);
+    rows = fv_columns_collect(c, c->s, t, c->top, &good, count);
     for (int i = 0; i < c->lanes; i++)
-        if (has(good, i) && count[i] >= q->target[i]) {
+        if (fv_columns_has(good, i) && count[i] >= q->target[i]) {
             q->bound[LO][i] = t[i];
             q->sum[LO][i] = q->many[LO][i] = (float)count[i];
         } else
@@ -347,7 +343,7 @@ static void topk_few(search *q, double k, const double *total)
     q->open = good & some;
     settle(q, rows, count, c->s);
     for (int i = 0; i < c->lanes; i++)
-        if (has(good & c->live, i))
+        if (fv_columns_has(good & c->live, i))
             sum[i] = emit(q, i, count[i]);
     q->open = live & ~good;
     if (q->open) {
@@ -355,10 +351,10 @@ static void topk_few(search *q, double k, const double *total)
         find(q, c->s);
         good &= c->live;
         for (int i = 0; i < c->lanes; i++)
-            t[i] = has(good, i) ? q->bound[LO][i] : INFINITY;
-        collect(c, c->s, t, c->top, &good, count);
+            t[i] = fv_columns_has(good, i) ? q->bound[LO][i] : INFINITY;
+        fv_columns_collect(c, c->s, t, c->top, &good, count);
         for (int i = 0; i < c->lanes; i++)
-            if (has(good, i))
+            if (fv_columns_has(good, i))
                 sum[i] = emit(q, i, count[i]);
     }
     divide(c, total ? total : sum);
@@ -430,7 +426,7 @@ void fv_columns_topp(fv_columns *c)
         find(&q, c->e);
         cuts(&q, cut);
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, all, count);
-        keep_count(c, count);
+        fv_columns_keep(c, count);
     }
     divide(c, all);
 }
@@ -442,7 +438,7 @@ static void threshold(fv_columns *c, const float *x, const float *cut, int renor
     float count[LANES];
     weigh_all(c, all);
     weigh(c, FVK_WEIGH_GIVEN, x, cut, sum, count);
-    keep_count(c, count);
+    fv_columns_keep(c, count);
     divide(c, renormalise ? sum : all);
 }
 
@@ -457,7 +453,7 @@ void fv_columns_threshold_rel(fv_columns *c)
         return;
     }
     weigh(c, FVK_WEIGH_EXP, c->s, cut, sum, count);
-    keep_count(c, count);
+    fv_columns_keep(c, count);
     divide(c, sum);
 }
 
@@ -471,12 +467,12 @@ void fv_columns_threshold_prob(fv_columns *c)
         cut[i] = fv_float_above(c->arg[0] * all[i]);
     if (c->arg[0] > 0) { /* else all keys, also those whose exponential is 0 as that of a hidden one */
         weigh(c, FVK_WEIGH_GIVEN, c->e, cut, sum, count);
-        keep_count(c, count);
+        fv_columns_keep(c, count);
     } else
         memcpy(sum, all, sizeof sum);
     divide(c, c->arg[1] != 0 ? sum : all);
     for (int i = 0; i < c->lanes; i++)
-        if (has(c->live, i) && !c->kept[i]) {
+        if (fv_columns_has(c->live, i) && !c->kept[i]) {
             c->factor[i] = 0;
             c->lse[i] = c->arg[1] != 0 ? -INFINITY : c->lse[i];
         }
@@ -494,7 +490,7 @@ static void weigh_alone(fv_columns *c, fvk_weigh kind, const float *shift)
                            .cut = cut, .y = c->e, .rows = c->rows, .count = count, .sum = sum};
     fill(cut, -FLT_MAX);
     c->kernel->weigh(&a);
-    keep_count(c, count);
+    fv_columns_keep(c, count);
 }
 
 /* arg[0] power of the number of visible keys */
@@ -514,194 +510,4 @@ void fv_columns_sigmoid(fv_columns *c)
         c->factor[i] = 1;
     }
     weigh_alone(c, FVK_WEIGH_SIGMOID, shift);
-}
-
-/* ------------------------------------------------------------------ sparse maps */
-
-/* MOVES: most steps of the exact search; ROUGH: of those in float; CLOSE: keys that a last step may move in or out. */
-enum { MOVES = 100, ROUGH = 12, CLOSE = 8, SAMPLE_MOVES = 6, SPARSE = 256, SPARSE_STEP = 4 };
-
-typedef struct slope {
-    fv_columns *c;
-    int square;
-    double origin[LANES], tau[LANES], least[LANES], last[LANES];
-    uint32_t open;
-} slope;
-
-/* Over every step-th of n keys; rough: sums are added in float. */
-typedef struct stretch {
-    const float *x;
-    int64_t n, step;
-    int rough;
-} stretch;
-
-static void moments(const slope *q, stretch over, double *const sum[3])
-{
-    const fvk_columns a = {.x = over.x, .n = over.n, .step = over.step, .rough = over.rough,
-                           .kind = q->square ? FVK_WEIGH_SQUARE : FVK_WEIGH_RAMP,
-                           .origin = q->origin, .tau = q->tau, .slope = q->square ? 0.5 : 1};
-    q->c->kernel->moments(&a, sum);
-}
-
-/* One step of Newton's for every open lane, over keys whose number is `share` times larger: see normalise.c. */
-static void move(slope *q, stretch over, double share)
-{
-    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
-    moments(q, over, sum);
-    for (uint32_t rest = q->open; rest; rest &= rest - 1) {
-        const int i = __builtin_ctz(rest);
-        const double m[3] = {count[i] * share, first[i] * share, second[i] * share};
-        if (fv_simplex_step(m, q->square, &q->tau[i], &q->least[i], &q->last[i]))
-            q->open &= ~(1u << i);
-    }
-}
-
-/* What a lane knows of its search is forgotten, but for tau. */
-static void forget(slope *q, uint32_t open)
-{
-    for (int i = 0; i < LANES; i++)
-        q->least[i] = q->last[i] = -1;
-    q->open = open;
-}
-
-/* Those of some lanes whose solution lies below tau are moved to where it does not. Returns these. */
-static uint32_t lower(slope *q, const float *x, int64_t n, uint32_t lanes)
-{
-    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
-    uint32_t moved = 0;
-    moments(q, (stretch){x, n, 1, 0}, sum);
-    for (int i = 0; i < q->c->lanes; i++) {
-        const double m[3] = {count[i], first[i], second[i]};
-        if (!has(lanes, i) || (q->square ? second[i] : first[i]) >= 1)
-            continue;
-        q->tau[i] = fmax(q->tau[i] + fv_simplex_safe(m, q->square), -1);
-        moved |= 1u << i;
-    }
-    return moved;
-}
-
-/* The numbers that can be in the support of the lanes asked for, side by side. Returns how many rows. */
-static int collect_support(const slope *q, uint32_t *lanes)
-{
-    fv_columns *c = q->c;
-    float lo[LANES];
-    int32_t count[LANES];
-    for (int i = 0; i < LANES; i++) {
-        lo[i] = has(*lanes, i) ? fv_float_below(q->origin[i] + q->tau[i] / (q->square ? 0.5 : 1)) : INFINITY;
-        lo[i] = -fv_float_after(-lo[i]); /* what is equal belongs to it */
-    }
-    return collect(c, c->s, lo, c->top, lanes, count);
-}
-
-/* Where all lanes of a tile are likely to have a small support, the numbers that can be in it are collected and the steps are over
-   these. Returns the lanes that were solved so. Which these are decides about speed only: any tau is a start, and a last step over
-   all numbers gives the same bits. */
-static uint32_t solve_few(slope *q, uint32_t few)
-{
-    fv_columns *c = q->c;
-    uint32_t good = few;
-    int rows = collect_support(q, &good);
-    if (lower(q, c->y, rows, good))
-        rows = collect_support(q, &good);
-    forget(q, good);
-    for (int n = 0; q->open && n < MOVES; n++)
-        move(q, (stretch){c->y, rows, 1, 0}, 1);
-    return good;
-}
-
-/* Whether the last step moved few keys in or out, so that it is likely to be the last. */
-static int near_end(const slope *q, const double *last)
-{
-    for (int i = 0; i < q->c->lanes; i++)
-        if (has(q->open, i) && (q->last[i] < 0 || fabs(q->last[i] - last[i]) > CLOSE))
-            return 0;
-    return 1;
-}
-
-/* Steps in float over all keys, until they move few keys; before[]: how many were above the tau before. */
-static void approach_rough(slope *q, uint32_t open, double *before)
-{
-    fv_columns *c = q->c;
-    forget(q, open);
-    for (int n = 0; n < ROUGH && q->open; n++) {
-        memcpy(before, q->last, sizeof q->last);
-        move(q, (stretch){c->s, c->n, 1, 1}, 1);
-        if (near_end(q, before))
-            break;
-    }
-    memcpy(before, q->last, sizeof q->last);
-}
-
-static void edges(const slope *q, float *cut)
-{
-    for (int i = 0; i < LANES; i++)
-        cut[i] = has(q->c->live, i) ? fv_simplex_edge(&(fvk_ramp){q->origin[i], q->square ? 0.5 : 1, q->tau[i]}) : FLT_MAX;
-}
-
-/* A tau for every lane from a sample, not above the solution if the sample is right. Returns the lanes whose support is likely
-   to be small. */
-static uint32_t sample(slope *q, int64_t step)
-{
-    const fv_columns *c = q->c;
-    const stretch some = {c->s, c->n, step, 1};
-    const double most = fmin(FV_COLUMNS_ROOM, (double)c->n / 24);
-    double count[LANES], first[LANES], second[LANES], *const sum[3] = {count, first, second};
-    uint32_t few = 0;
-    forget(q, c->live);
-    for (int n = 0; q->open && n < SAMPLE_MOVES; n++)
-        move(q, some, (double)step / 1.3);
-    moments(q, some, sum);
-    for (int i = 0; i < c->lanes; i++)
-        few |= (uint32_t)(has(c->live, i) & (count[i] * (double)step <= most)) << i;
-    return few;
-}
-
-static void simplex(fv_columns *c, int square)
-{
-    slope q = {.c = c, .square = square};
-    fvk_columns a = {.x = c->s, .n = c->n, .step = 1, .kind = square ? FVK_WEIGH_SQUARE : FVK_WEIGH_RAMP, .origin = q.origin,
-                     .tau = q.tau, .slope = square ? 0.5 : 1, .y = c->e, .rows = c->rows};
-    double sum[LANES], last[LANES];
-    float cut[LANES], count[LANES];
-    uint32_t good = 0;
-    for (int i = 0; i < LANES; i++) {
-        q.origin[i] = i < c->lanes ? (double)c->top[i] : 0;
-        q.tau[i] = -1;
-    }
-    if (c->n >= SPARSE && sample(&q, c->n < SAMPLED ? SPARSE_STEP : STEP) == c->live)
-        good = solve_few(&q, c->live);
-    approach_rough(&q, c->live & ~good, last);
-    forget(&q, c->live & ~good);
-    a.cut = cut;
-    a.count = count;
-    a.sum = sum;
-    for (int n = 0;; n++) {
-        uint32_t open = q.open;
-        if (n)
-            memcpy(last, q.last, sizeof last);
-        if (open && n < MOVES)
-            move(&q, (stretch){c->s, c->n, 1, 0}, 1);
-        if (q.open && !near_end(&q, last))
-            continue;
-        edges(&q, cut);
-        c->kernel->weigh(&a);
-        for (int i = 0; i < c->lanes; i++)
-            if (has(q.open, i) && (double)count[i] == q.last[i])
-                q.open &= ~(1u << i); /* a last step would find the same keys */
-        if (!q.open || n >= MOVES)
-            break;
-    }
-    keep_count(c, count);
-    for (int i = 0; i < c->lanes; i++)
-        c->factor[i] = 1;
-}
-
-void fv_columns_sparsemax(fv_columns *c)
-{
-    simplex(c, 0);
-}
-
-void fv_columns_entmax15(fv_columns *c)
-{
-    simplex(c, 1);
 }

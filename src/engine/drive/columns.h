@@ -43,6 +43,17 @@ typedef struct fv_columns {
     float factor[FVK_MAX_LANES], lse[FVK_MAX_LANES];
 } fv_columns;
 
+static inline int fv_columns_has(uint32_t lanes, int i)
+{
+    return (int)(lanes >> i & 1);
+}
+
+/* Numbers of x above lo and not above hi side by side, for the lanes asked for, and FVK_HIDDEN behind them. Lanes that have too many
+   leave them. Returns the length of the longest. */
+int fv_columns_collect(fv_columns *c, const float *x, const float *lo, const float *hi, uint32_t *lanes, int32_t *count);
+/* Counts to c->kept. */
+void fv_columns_keep(fv_columns *c, const float *count);
+
 typedef void fv_columns_fn(fv_columns *c);
 fv_columns_fn fv_columns_topk, fv_columns_topp, fv_columns_threshold_rel, fv_columns_threshold_prob, fv_columns_localv, fv_columns_sparsemax,
     fv_columns_entmax15, fv_columns_relu, fv_columns_sigmoid;

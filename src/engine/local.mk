@@ -56,6 +56,7 @@ libengine_la_SOURCES = \
 	src/engine/drive/lanes.c \
 	src/engine/drive/lanes.h \
 	src/engine/drive/lanes_block.c \
+	src/engine/drive/lanes_copy.c \
 	src/engine/drive/lanes_keys.c \
 	src/engine/drive/normalise.c \
 	src/engine/drive/normalise.h \

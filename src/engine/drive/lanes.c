@@ -31,6 +31,20 @@ static void take_queue(fv_scratch *at, fv_lanes_queue *q, int block)
     q->key = fv_scratch_take(at, (size_t)block * sizeof *q->key);
 }
 
+/* A ring of two blocks of rows, if they are copied. */
+static void take_ring(const fv_work *w, fv_scratch *at, int copied, int64_t width, fv_lanes_ring *r)
+{
+    const int rows = copied ? 2 * w->block : 0;
+    r->copied = copied;
+    r->ld = copy_stride(width);
+    r->bytes = (size_t)width * sizeof(float);
+    r->at = fv_scratch_take(at, (size_t)rows * (size_t)r->ld * sizeof(float));
+    r->rows = fv_scratch_take(at, (size_t)(rows / 2 * 3) * sizeof(void *));
+    r->lines = fv_scratch_take(at, (size_t)w->block * sizeof(void *));
+    for (int j = 0; at->base && j < rows / 2 * 3; j++)
+        r->rows[j] = r->at + j % rows * r->ld;
+}
+
 /* Lays the scratch behind *x out; with base NULL only its size matters. */
 static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, fv_lanes *x)
 {
@@ -60,17 +74,22 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, fv_lane
     x->ldv = copy_stride(w->problem.dv);
     rows = (size_t)w->block * (size_t)x->ldv * sizeof(float);
     tiles = w->kernel.pv_tile ? keys * ((dv + 15) & ~(size_t)15) * sizeof(uint16_t) : 0;
-    /* and behind the keys a row of values for add_wild */
-    x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float));
-    x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
-    x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
-    x->behind = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
-    x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
-    x->copy_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
-    for (int j = 0; base && j < w->block; j++) {
+    if (w->kernel.widen) { /* behind the keys a row of values for add_wild */
+        x->copy_k = fv_scratch_take(&at, ((size_t)w->block * (size_t)x->ldk + (size_t)x->ldv) * sizeof(float));
+        x->copy_v = fv_scratch_take(&at, rows > tiles ? rows : tiles);
+        x->copy_rows_k = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+        x->copy_rows_v = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+    }
+    for (int j = 0; base && w->kernel.widen && j < w->block; j++) {
         x->copy_rows_k[j] = x->copy_k + j * x->ldk;
         x->copy_rows_v[j] = x->copy_v + j * x->ldv;
     }
+    if (w->copies) {
+        take_ring(w, &at, w->copy_keys, w->problem.d, &x->ring[0]);
+        take_ring(w, &at, w->copy_values, w->problem.dv, &x->ring[1]);
+    }
+    x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
+    x->behind = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
     return at.used;
 }
 
@@ -183,6 +202,15 @@ static int are_near(const fv_lanes_tile *y, const fv_lanes_tile *z)
     return !y->sparse && !z->sparse;
 }
 
+/* The first key that some tile has still to compute, of the keys that all its lanes see and of those behind. */
+static int64_t oldest(const fv_lanes *x, int n, int64_t start)
+{
+    for (const fv_lanes_tile *y = x->tile; y < x->tile + n; y++)
+        if (!y->done && y->full.n && 0 <= y->full.first && y->full.first < start)
+            start = y->full.first;
+    return start;
+}
+
 /* Walks n tiles of one class in lock step. */
 static void run_group(fv_lanes *x, int n)
 {
@@ -191,15 +219,17 @@ static void run_group(fv_lanes *x, int n)
     x->asked_k = x->asked_v = x->last = INT64_MIN;
     for (int i = 0; i < n; i++) {
         const fv_lanes_tile *y = &x->tile[i];
-        const int64_t last = y->spans ? x->key_class + x->task.pass->step * y->span[y->spans - 1].hi : INT64_MIN;
+        const int64_t last = y->spans ? y->span[y->spans - 1].hi : INT64_MIN;
         x->last = last > x->last ? last : x->last;
     }
     fv_lanes_find_rows(x);
+    fv_lanes_start_rings(x, n);
     for (;;) {
         int64_t start = INT64_MAX;
         for (int i = 0; i < n; i++)
             if (x->tile[i].at < x->tile[i].spans && x->tile[i].next < start)
                 start = x->tile[i].next;
+        x->oldest = x->copying ? oldest(x, n, start) : start;
         for (int i = 0; i < n; i++) {
             fv_lanes_tile *y = &x->tile[i];
             if (y->done)

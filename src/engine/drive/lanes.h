@@ -5,7 +5,7 @@
 
 typedef struct fv_lanes_queue { /* keys waiting for a block */
     int n;
-    int64_t first; /* key of entry 0 when the entries are consecutive in the class, else -1 */
+    int64_t first; /* class coordinate of entry 0 when the entries are consecutive in the class, else -1 */
     const void **k, **v;
     uint32_t *rows;
     int32_t *key;
@@ -31,6 +31,21 @@ typedef struct fv_lanes_tile {
 /* Forms of the values of a copied block. */
 typedef enum fv_copy_form { FV_AS_ROWS, FV_AS_PAIRS, FV_AS_TILES } fv_copy_form;
 
+/* Where rows of keys, or of values, are copied to: room for two blocks, turn by turn. */
+typedef struct fv_lanes_ring {
+    int copied; /* else they are only asked for */
+    float *at;
+    const void **rows; /* three blocks: any consecutive rows are a part of it */
+    ptrdiff_t ld;
+    size_t bytes; /* of a row */
+    int64_t from, stop; /* class coordinates whose rows are there: from..stop-1 */
+    int64_t asked;      /* those up to here are on their way */
+    const char *row0;   /* row at class coordinate 0, and bytes from one to the next */
+    int64_t distance;
+    const void **lines; /* of the rows behind it, so many pieces of `width` floats each, a piece per key of a block */
+    int per_row, width;
+} fv_lanes_ring;
+
 /* Lies in front of a worker's scratch and stays laid out from task to task. */
 typedef struct fv_lanes {
     const fv_pass *laid; /* the pass whose tasks it is laid out for, NULL before the first */
@@ -38,20 +53,24 @@ typedef struct fv_lanes {
     fv_tensors *tensors;
     fv_task task;
     int64_t key_class;
-    /* rows at class coordinate 0 and bytes from one to the next, where a key needs no more than these; else k0 is NULL */
+    /* rows at class coordinate 0 and bytes from one to the next, where they are at a fixed distance; else k0 is NULL */
     const char *k0, *v0;
     int64_t dk, dv;
+    int plain; /* and a key needs no more than these */
     float *s, *alpha, *kpos, *pos, *slope, *bias;
     float *copy_k, *copy_v; /* rows of a block as floats; copy_v: or in one of the forms of fv_copy_form */
     void *parts;            /* probabilities for tiles */
     const void **copy_rows_k, **copy_rows_v;
     ptrdiff_t ldk, ldv;
-    int64_t copy_first; /* key of row 0 when the rows are those of copy_n consecutive keys of the class, else -1 */
+    int64_t copy_first; /* class coordinate of row 0 when the rows are those of copy_n consecutive keys, else -1 */
     int copy_n, copy_finite;
     fv_copy_form copy_form;
+    int copying;           /* the group copies rows to the rings */
+    fv_lanes_ring ring[2]; /* of keys, of values */
     int sharing; /* tiles of the group */
-    int64_t asked_k, asked_v; /* keys below which memory has been asked for the group's keys, and values */
-    int64_t last;             /* no key of the group lies here or behind */
+    /* Class coordinates: below asked_k and asked_v memory has been asked for the group's keys, and values; `last`: no key of the
+       group lies here or behind; `oldest`: no key below is still to be computed. */
+    int64_t asked_k, asked_v, last, oldest;
     const void **behind;      /* room for a row per key of a block */
     int sparse;  /* the group keeps few keys: what follows a block is not what lies behind it */
     uint64_t kept;
@@ -59,7 +78,13 @@ typedef struct fv_lanes {
     fv_lanes_tile tile[FV_MAX_TILES];
 } fv_lanes;
 
-/* Finds where keys of the group's class lie, when their rows are at a fixed distance and nothing but their rows is asked for. */
+/* For the n tiles of a group: whether and from where the rings are filled. */
+void fv_lanes_start_rings(fv_lanes *x, int n);
+/* Rows of a queue of consecutive keys, in the ring if it has copies; copies what is missing from row[], which are those of the queue. */
+const void *const *fv_lanes_copied(fv_lanes *x, fv_lanes_ring *r, const fv_lanes_queue *q, const void *const *row);
+/* A tile's share of running ahead, while it has a block of n keys scored: copies what others asked for; returns what to ask for. */
+fv_ask fv_lanes_copy_ahead(fv_lanes *x, const fv_lanes_tile *y, int n);
+/* Finds where keys of the group's class lie. */
 void fv_lanes_find_rows(fv_lanes *x);
 /* Takes keys of the tile's spans up to class coordinate `stop`, and computes each block that fills up. */
 void fv_lanes_feed(fv_lanes *x, fv_lanes_tile *y, int64_t stop);

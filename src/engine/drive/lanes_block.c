@@ -81,23 +81,24 @@ static int is_copied(const fv_lanes *x, const fv_lanes_queue *q, fv_copy_form fo
     return form == x->copy_form && q->first >= 0 && q->first == x->copy_first && q->n == x->copy_n;
 }
 
-/* Whether f32 rows of a block are better read from a copy: when it is there, or when the next tile is at the same keys and
-   tiles are many. */
+/* Whether f32 rows of a block are better read from a copy: when tiles are many, and its first are copied already or the next tile
+   is at the same keys. */
 static int copy_pays(const fv_lanes *x, const fv_lanes_tile *y, const fv_lanes_queue *q)
 {
+    const fv_lanes_ring *r = &x->ring[1];
     const fv_lanes_tile *z = y + 1;
     int64_t z_first = -1;
-    if (!x->work->copies || x->sharing < x->work->copies || q->first < 0)
+    if (!x->copying || q->first < 0)
         return 0;
-    if (is_copied(x, q, FV_AS_ROWS))
+    if (r->from <= q->first && q->first < r->stop)
         return 1;
-    if (q != &y->full || z == x->tile + x->sharing)
+    if (z == x->tile + x->sharing)
         return 0;
     if (z->full.n)
         z_first = z->full.first;
-    else if (z->at < z->spans && (uint32_t)z->span[z->at].lanes == z->all)
-        z_first = x->key_class + x->task.pass->step * z->next;
-    return z_first == q->first;
+    else if (z->at < z->spans)
+        z_first = z->next;
+    return q->first <= z_first && z_first < q->first + q->n;
 }
 
 /* Rows of a block to the copy, values in a form of their own, once for the tiles that share consecutive keys. */
@@ -110,21 +111,14 @@ static void copy_block(fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
     x->copy_first = q->first;
     x->copy_n = q->n;
     x->copy_form = form;
-    if (w->kernel.widen) {
-        if (!w->kernel.qk_pair)
-            w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
-        if (form == FV_AS_TILES)
-            x->copy_finite = w->kernel.values_tile(q->v, q->n, dv, x->copy_v);
-        else if (form == FV_AS_PAIRS)
-            w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v);
-        else
-            w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
-        return;
-    }
-    for (int j = 0; w->copy_keys && j < q->n; j++)
-        memcpy(x->copy_k + j * x->ldk, q->k[j], (size_t)d * sizeof(float));
-    for (int j = 0; w->copy_values && j < q->n; j++)
-        memcpy(x->copy_v + j * x->ldv, q->v[j], (size_t)dv * sizeof(float));
+    if (!w->kernel.qk_pair)
+        w->kernel.widen(q->k, q->n, d, x->copy_k, x->ldk);
+    if (form == FV_AS_TILES)
+        x->copy_finite = w->kernel.values_tile(q->v, q->n, dv, x->copy_v);
+    else if (form == FV_AS_PAIRS)
+        w->kernel.values_pair(q->v, q->n, dv, (uint32_t *)x->copy_v);
+    else
+        w->kernel.widen(q->v, q->n, dv, x->copy_v, x->ldv);
 }
 
 /* The next keys or values that no tile of the group has asked for yet, from this block on to one block behind it: whichever
@@ -132,19 +126,18 @@ static void copy_block(fv_lanes *x, const fv_lanes_queue *q, fv_copy_form form)
 static fv_ask ask_keys(fv_lanes *x, const fv_lanes_queue *q)
 {
     const fovea_problem *p = &x->work->problem;
-    const int64_t step = x->task.pass->step, size = (int64_t)fv_dtype_bytes(p->dtype), end = q->first + step * q->n;
-    const int64_t far = end + step * x->work->block, stop = far < x->last ? far : x->last;
+    const int64_t end = q->first + q->n, far = end + x->work->block, stop = far < x->last ? far : x->last;
     fv_ask a = {NULL, 0, 0};
     if (x->asked_k < end) /* these are being read */
         x->asked_k = end;
     if (x->asked_v < q->first)
         x->asked_v = q->first;
     if (x->asked_v < end || (x->asked_v < x->asked_k && x->asked_v < stop)) {
-        a = (fv_ask){(const void *const *)q->v, (x->asked_v - q->first) * p->v.token * size, fv_work_floats(x->work, p->dv)};
-        x->asked_v += step * q->n;
+        a = (fv_ask){(const void *const *)q->v, (x->asked_v - q->first) * x->dv, fv_work_floats(x->work, p->dv)};
+        x->asked_v += q->n;
     } else if (x->asked_k < stop) {
-        a = (fv_ask){(const void *const *)q->k, (x->asked_k - q->first) * p->k.token * size, fv_work_floats(x->work, p->d)};
-        x->asked_k += step * q->n;
+        a = (fv_ask){(const void *const *)q->k, (x->asked_k - q->first) * x->dk, fv_work_floats(x->work, p->d)};
+        x->asked_k += q->n;
     }
     return a;
 }
@@ -206,13 +199,14 @@ static fv_ask ask_behind(fv_lanes *x, fv_lanes_tile *y, int n)
    block, and to L1 each key row ahead of its turn, for the hardware foresees neither (rows side by side it does, but not in
    time when they come from far memory); in a group, keys and values of the next
    block, where they lie at a fixed distance; with the first block behind which a tile has no keys, what comes behind it. */
-static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const void *const *k, const uint32_t *rows, float *mx)
+static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const void *const *k, const uint32_t *rows, float *mx,
+                  int copied)
 {
     const fv_work *w = x->work;
     const fovea_problem *p = &w->problem;
     const void *const *near = NULL;
     fv_ask far = {NULL, 0, 0};
-    const int fixed = !x->tensors->arguments->k_rows && !p->page_size, ends = y->at == y->spans && !y->asked;
+    const int fixed = x->k0 != NULL, ends = y->at == y->spans && !y->asked;
     const int in_place = k == (const void *const *)q->k, alone = x->sharing == 1 && in_place && w->streams;
     const int scattered = !rows && (x->sparse || q->first < 0) && in_place;
     if (x->sharing == 1 || scattered) {
@@ -222,6 +216,8 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
         far = fixed ? ask_next(x, y, q) : far;
     else if (ends)
         far = ask_behind(x, y, q->n);
+    else if (copied)
+        far = fv_lanes_copy_ahead(x, y, q->n);
     else if (fixed && q->first >= 0)
         far = ask_keys(x, q);
     if (ends && far.row != x->behind)
@@ -265,16 +261,20 @@ void fv_lanes_flush(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked
 {
     const fv_work *w = x->work;
     const fv_kernels *kernel = &w->kernel;
-    int dv = (int)w->problem.dv;
+    int dv = (int)w->problem.dv, copied = 0;
     fv_copy_form form = FV_AS_ROWS;
     const void *const *k = (const void *const *)q->k, *const *v = (const void *const *)q->v;
     float raw[FVK_MAX_LANES] = {0}; /* maxima before the edits mean nothing */
-    if (!kernel->qk_pair && (kernel->widen || copy_pays(x, y, q))) {
+    if (kernel->widen && !kernel->qk_pair) {
         copy_block(x, q, FV_AS_ROWS);
-        k = kernel->widen || w->copy_keys ? (const void *const *)x->copy_rows_k : k;
-        v = kernel->widen || w->copy_values ? (const void *const *)x->copy_rows_v : v;
+        k = (const void *const *)x->copy_rows_k;
+        v = (const void *const *)x->copy_rows_v;
+    } else if (copy_pays(x, y, q)) {
+        copied = 1;
+        k = fv_lanes_copied(x, &x->ring[0], q, k);
+        v = fv_lanes_copied(x, &x->ring[1], q, v);
     }
-    score(x, y, q, k, masked && !w->edits ? q->rows : NULL, w->edits ? raw : y->mx);
+    score(x, y, q, k, masked && !w->edits ? q->rows : NULL, w->edits ? raw : y->mx, copied);
     if (w->edits)
         masked = edit_block(x, y, q, masked);
     if (kernel->qk_pair) { /* keys were read in place */

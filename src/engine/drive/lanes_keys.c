@@ -13,8 +13,10 @@ void fv_lanes_find_rows(fv_lanes *x)
     const int64_t step = x->task.pass->step * (int64_t)fv_dtype_bytes(p->dtype);
     const void *k, *v;
     x->k0 = NULL;
-    if (x->tensors->arguments->k_rows || p->page_size || w->edits || x->tensors->arguments->mask)
+    x->plain = 0;
+    if (x->tensors->arguments->k_rows || p->page_size)
         return;
+    x->plain = !w->edits && !x->tensors->arguments->mask;
     fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, x->key_class, 1, 1, &k, &v);
     x->k0 = k;
     x->v0 = v;
@@ -56,12 +58,11 @@ static void take_short(const fv_lanes *x, fv_lanes_tile *y, int64_t stop)
 {
     fv_lanes_queue *q = &y->full;
     const fv_span *span = y->span + y->at, *const behind = y->span + y->spans;
-    const int64_t first = x->key_class + x->task.pass->step * y->next;
     int64_t next = y->next, last = next;
     int n = q->n;
     if (n == 0)
-        q->first = first;
-    else if (q->first + x->task.pass->step * n != first)
+        q->first = next;
+    else if (q->first + n != next)
         q->first = -1;
     while (n < x->work->block && next < stop && (uint32_t)span->lanes == y->all) {
         int64_t ended;
@@ -86,8 +87,8 @@ static void take_short(const fv_lanes *x, fv_lanes_tile *y, int64_t stop)
 static void take_run(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int edge, int64_t stop)
 {
     const fv_work *w = x->work;
-    const int64_t step = x->task.pass->step, key = x->key_class + step * y->next;
-    int64_t n = run_end(y, edge, stop) - y->next, room = w->block - q->n;
+    const int64_t step = x->task.pass->step, next = y->next, key = x->key_class + step * next;
+    int64_t n = run_end(y, edge, stop) - next, room = w->block - q->n;
     if (n > room)
         n = room;
     fv_work_keys(w, x->tensors, x->task.sequence, x->task.kv, key, step, n, q->k + q->n, q->v + q->n);
@@ -95,7 +96,7 @@ static void take_run(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int edge,
         for (int64_t j = 0; j < n; j++)
             q->key[q->n + j] = (int32_t)(key + step * j);
     take_masks(y, n, q->rows + q->n);
-    q->first = q->n == 0 ? key : q->first + step * q->n == key ? q->first : -1;
+    q->first = q->n == 0 ? next : q->first + q->n == next ? q->first : -1;
     q->n += (int)n;
 }
 
@@ -105,7 +106,7 @@ void fv_lanes_feed(fv_lanes *x, fv_lanes_tile *y, int64_t stop)
     while (y->at < y->spans && y->next < stop) {
         int edge = (uint32_t)y->span[y->at].lanes != y->all;
         fv_lanes_queue *q = edge ? &y->edge : &y->full;
-        if (!edge && x->k0 && y->span[y->at].hi - y->next < SHORT)
+        if (!edge && x->plain && y->span[y->at].hi - y->next < SHORT)
             take_short(x, y, stop);
         else
             take_run(x, y, q, edge, stop);
@@ -115,6 +116,19 @@ void fv_lanes_feed(fv_lanes *x, fv_lanes_tile *y, int64_t stop)
     }
 }
 
+/* Puts the keys of both queues into one, those that all lanes see first: often the edge is what comes behind them. */
+static void join(fv_lanes_queue *full, const fv_lanes_queue *edge)
+{
+    memset(full->rows, 0xff, (size_t)full->n * sizeof *full->rows);
+    memcpy(full->k + full->n, edge->k, (size_t)edge->n * sizeof *full->k);
+    memcpy(full->v + full->n, edge->v, (size_t)edge->n * sizeof *full->v);
+    memcpy(full->key + full->n, edge->key, (size_t)edge->n * sizeof *full->key);
+    memcpy(full->rows + full->n, edge->rows, (size_t)edge->n * sizeof *full->rows);
+    if (full->first < 0 || full->first + full->n != edge->first)
+        full->first = -1;
+    full->n += edge->n;
+}
+
 /* The two queues together when they fit in one block, for a block costs more than its masks, but less than
    half the speed of the bf16 dot. */
 void fv_lanes_drain(fv_lanes *x, fv_lanes_tile *y)
@@ -122,13 +136,10 @@ void fv_lanes_drain(fv_lanes *x, fv_lanes_tile *y)
     fv_lanes_queue *full = &y->full, *edge = &y->edge;
     int apart = x->work->kernel.pv_pair && full->n >= fv_lanes_pair_keys(x->work);
     if (full->n && edge->n && !apart && full->n + edge->n <= x->work->block) {
-        memcpy(edge->k + edge->n, full->k, (size_t)full->n * sizeof *full->k);
-        memcpy(edge->v + edge->n, full->v, (size_t)full->n * sizeof *full->v);
-        memcpy(edge->key + edge->n, full->key, (size_t)full->n * sizeof *full->key);
-        memset(edge->rows + edge->n, 0xff, (size_t)full->n * sizeof *edge->rows);
-        edge->n += full->n;
-        edge->first = -1;
-        full->n = 0;
+        join(full, edge);
+        edge->n = 0;
+        fv_lanes_flush(x, y, full, 1);
+        return;
     }
     if (full->n)
         fv_lanes_flush(x, y, full, 0);

@@ -212,7 +212,7 @@ static void set_copies(fovea_plan *plan)
     fv_work *w = &plan->work;
     w->copy_keys = p->k.token * (int64_t)sizeof(float) % CROWDED == 0 && p->k.token != p->d;
     w->copy_values = p->v.token * (int64_t)sizeof(float) % CROWDED == 0;
-    w->copies = w->copy_keys || w->copy_values ? (int)tuned(plan, FV_TUNE_COPY_TILES) : 0;
+    w->copies = !w->kernel.widen && (w->copy_keys || w->copy_values) ? (int)tuned(plan, FV_TUNE_COPY_TILES) : 0;
     if (!w->copy_keys && p->v.token == p->dv && w->kernel.columns >= 8)
         w->copies *= 3;
 }

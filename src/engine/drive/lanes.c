@@ -40,7 +40,7 @@ static void take_ring(const fv_work *w, fv_scratch *at, int copied, int64_t widt
     r->bytes = (size_t)width * sizeof(float);
     r->at = fv_scratch_take(at, (size_t)rows * (size_t)r->ld * sizeof(float));
     r->rows = fv_scratch_take(at, (size_t)(rows / 2 * 3) * sizeof(void *));
-    r->lines = fv_scratch_take(at, (size_t)w->block * sizeof(void *));
+    r->lines = fv_scratch_take(at, (size_t)w->block * 2 * sizeof(void *));
     for (int j = 0; at->base && j < rows / 2 * 3; j++)
         r->rows[j] = r->at + j % rows * r->ld;
 }
@@ -89,7 +89,8 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, fv_lane
         take_ring(w, &at, w->copy_values, w->problem.dv, &x->ring[1]);
     }
     x->parts = fv_scratch_take(&at, w->kernel.pv_tile ? (size_t)w->kernel.parts * keys / 2 * row : 0);
-    x->behind = fv_scratch_take(&at, (size_t)w->block * sizeof(void *));
+    /* rows of a tile's outputs and of two tiles' queries, and of one copy's worth of keys and values */
+    x->behind = fv_scratch_take(&at, (size_t)(3 * w->kernel.lanes + 2 * w->block) * sizeof(void *));
     return at.used;
 }
 
@@ -101,23 +102,36 @@ size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass)
     return HEAD + lay_out(work, pass, NULL, &x);
 }
 
-static void start_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
+/* Where the tile's rows are. */
+static void place_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
 {
     const fv_work *w = x->work;
-    const fv_sequence *s = x->task.sequence;
-    const void **q = y->q;
-    const size_t size = fv_dtype_bytes(w->problem.dtype), bytes = (size_t)w->problem.d * size;
-    const size_t ahead = (size_t)(w->kernel.lanes * x->task.pass->step * w->problem.q.token) * size;
     y->n = fv_work_places(w, &x->task, unit, w->kernel.lanes, y->place, &x->key_class);
     y->all = (uint32_t)((1ull << y->n) - 1);
     y->full.n = y->edge.n = 0;
-    fv_work_pointers(w, x->tensors, s, y->place, y->n, q, y->o);
-    for (int i = 0; i < y->n; i++) {
-        /* the row as far ahead as the tile is tall, most likely one of the next tile of the group; an address, not a
-           pointer, for behind the last tile there is none */
-        for (size_t c = 0; c < bytes; c += 64)
-            __builtin_prefetch((const void *)((uintptr_t)q[i] + ahead + c));
-    }
+    fv_work_pointers(w, x->tensors, x->task.sequence, y->place, y->n, y->q, y->o);
+    y->begun = y->led = y->asked = y->done = 0;
+}
+
+/* Asks for the rows as far ahead as the tile is tall, most likely those of the next tile of the group. */
+static void ask_next_tile(const fv_lanes *x, const fv_lanes_tile *y)
+{
+    const fovea_problem *p = &x->work->problem;
+    const size_t size = fv_dtype_bytes(p->dtype), bytes = (size_t)p->d * size;
+    const size_t ahead = (size_t)(x->work->kernel.lanes * x->task.pass->step * p->q.token) * size;
+    for (int i = 0; i < y->n; i++)
+        for (size_t c = 0; c < bytes; c += 64) /* an address, not a pointer, for behind the last tile there is none */
+            __builtin_prefetch((const void *)((uintptr_t)y->q[i] + ahead + c));
+}
+
+/* Packs the tile's queries. */
+static void begin_tile(fv_lanes *x, fv_lanes_tile *y)
+{
+    const fv_work *w = x->work;
+    const void *const *q = y->q;
+    y->begun = 1;
+    if (!x->copying)
+        ask_next_tile(x, y);
     if (w->kernel.qk_pair)
         w->kernel.pack_pair(q, y->n, (int)w->problem.d, y->qt);
     else
@@ -126,12 +140,11 @@ static void start_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
         y->m[i] = y->mx[i] = FVK_HIDDEN;
         y->l[i] = 0;
     }
-    y->asked = y->done = 0;
     y->started = !x->task.pass->first;
     if (y->started) { /* go on from the state of the pass before */
         const void *from[FVK_MAX_LANES];
         for (int i = 0; i < y->n; i++) {
-            int64_t row = fv_work_row(w, s, &y->place[i]);
+            int64_t row = fv_work_row(w, x->task.sequence, &y->place[i]);
             y->m[i] = x->tensors->state_m[row];
             y->l[i] = x->tensors->state_l[row];
             from[i] = y->o[i];
@@ -140,14 +153,15 @@ static void start_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
     }
 }
 
-/* Whether the tile keeps less than 3/8 of the keys from its first to its last. Half of them are still better shared, a
+/* A tile is sparse when it keeps less than 3/8 of the keys from its first to its last. Half of them are still better shared, a
    quarter is not. */
-static int is_sparse(const fv_lanes_tile *y)
+static void find_density(fv_lanes_tile *y)
 {
-    int64_t kept = 0;
+    int64_t kept = 0, range = y->spans ? y->span[y->spans - 1].hi - y->span[0].lo : 0;
     for (size_t i = 0; i < y->spans; i++)
         kept += y->span[i].hi - y->span[i].lo;
-    return y->spans && 8 * kept < 3 * (y->span[y->spans - 1].hi - y->span[0].lo);
+    y->sparse = 8 * kept < 3 * range;
+    y->whole = kept == range;
 }
 
 static void find_spans(fv_lanes *x, fv_lanes_tile *y, void *scratch)
@@ -157,7 +171,7 @@ static void find_spans(fv_lanes *x, fv_lanes_tile *y, void *scratch)
         lane[i] = y->place[i].lane;
     y->spans = fv_pattern_tile(x->task.pass->pattern, x->task.pass->part, lane, (unsigned)y->n, x->key_class, scratch,
                                &y->span);
-    y->sparse = is_sparse(y);
+    find_density(y);
     y->at = 0;
     y->next = y->spans ? y->span[0].lo : 0;
 }
@@ -224,6 +238,8 @@ static void run_group(fv_lanes *x, int n)
     }
     fv_lanes_find_rows(x);
     fv_lanes_start_rings(x, n);
+    if (x->task.pass->step > 1) /* a class of its own */
+        x->copy_first = -1;
     for (;;) {
         int64_t start = INT64_MAX;
         for (int i = 0; i < n; i++)
@@ -234,6 +250,8 @@ static void run_group(fv_lanes *x, int n)
             fv_lanes_tile *y = &x->tile[i];
             if (y->done)
                 continue;
+            if (!y->begun)
+                begin_tile(x, y);
             if (start < INT64_MAX)
                 fv_lanes_feed(x, y, start + x->work->block);
             if (y->at < y->spans)
@@ -258,6 +276,16 @@ static void to_front(fv_lanes *x, int n)
     x->pattern[n] = pattern;
 }
 
+/* Head of the keys that this worker most likely reads next; -1 in another sequence. */
+static int64_t find_following(const fv_lanes *x, unsigned pass, int64_t t)
+{
+    fv_task next;
+    if (t + 1 >= x->work->tasks[pass])
+        return -1;
+    fv_work_task(x->work, pass, t + 1, &next);
+    return next.sequence == x->task.sequence ? next.kv : -1;
+}
+
 void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int64_t t, void *scratch)
 {
     fv_lanes *x = scratch;
@@ -268,7 +296,11 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
         x->laid = x->task.pass;
         x->work = work;
         lay_out(work, x->laid, (char *)scratch + HEAD, x);
+        x->copying = 0;
+        x->next_sequence = NULL;
     }
+    if (work->copies)
+        x->follows = find_following(x, pass, t);
     x->tensors = tensors;
     x->kept = 0;
     x->copy_first = -1;
@@ -280,7 +312,9 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
             run_group(x, n);
             n = 0;
         }
-        start_tile(x, &x->tile[n], u);
+        place_tile(x, &x->tile[n], u);
+        if (!work->copies)
+            begin_tile(x, &x->tile[n]);
         find_spans(x, &x->tile[n], x->pattern[n]);
         if (n && !are_near(&x->tile[n - 1], &x->tile[n])) {
             run_group(x, n);

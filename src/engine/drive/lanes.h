@@ -16,8 +16,11 @@ typedef struct fv_lanes_tile {
     const void *q[FVK_MAX_LANES]; /* query rows */
     float *o[FVK_MAX_LANES];      /* output rows */
     int n;
+    int begun;   /* its queries are packed */
+    int led;     /* those of the tile behind it are on their way */
     int started; /* ot holds something */
     int sparse;  /* keeps few of the keys from its first to its last */
+    int whole;   /* keeps all of them */
     int asked;   /* what comes behind its last block is on its way */
     int done;    /* its rows are written */
     float *qt, *ot, *m, *l, *mx;
@@ -44,6 +47,8 @@ typedef struct fv_lanes_ring {
     int64_t distance;
     const void **lines; /* of the rows behind it, so many pieces of `width` floats each, a piece per key of a block */
     int per_row, width;
+    int64_t turn;         /* class coordinate c lies in row c + turn, modulo the rows */
+    const char *next_row; /* first row of the next task */
 } fv_lanes_ring;
 
 /* Lies in front of a worker's scratch and stays laid out from task to task. */
@@ -67,6 +72,12 @@ typedef struct fv_lanes {
     fv_copy_form copy_form;
     int copying;           /* the group copies rows to the rings */
     fv_lanes_ring ring[2]; /* of keys, of values */
+    int whole, together;   /* the group's tiles have no gaps; and begin at the same key */
+    int64_t follows;       /* head of the task behind this one, in the same sequence; else -1 */
+    /* The first next_keys keys, from next_first on, of head next_kv are copied behind the last of the group, which is next_shift
+       behind next_first; next_sequence NULL: none. */
+    const fv_sequence *next_sequence;
+    int64_t next_kv, next_first, next_shift, next_keys;
     int sharing; /* tiles of the group */
     /* Class coordinates: below asked_k and asked_v memory has been asked for the group's keys, and values; `last`: no key of the
        group lies here or behind; `oldest`: no key below is still to be computed. */
@@ -82,8 +93,9 @@ typedef struct fv_lanes {
 void fv_lanes_start_rings(fv_lanes *x, int n);
 /* Rows of a queue of consecutive keys, in the ring if it has copies; copies what is missing from row[], which are those of the queue. */
 const void *const *fv_lanes_copied(fv_lanes *x, fv_lanes_ring *r, const fv_lanes_queue *q, const void *const *row);
-/* A tile's share of running ahead, while it has a block of n keys scored: copies what others asked for; returns what to ask for. */
-fv_ask fv_lanes_copy_ahead(fv_lanes *x, const fv_lanes_tile *y, int n);
+/* A tile's share of running ahead, while it has a block of n keys scored: copies what others asked for; returns what to ask for,
+   with its first block also the queries of the tile behind it, with its last also its output rows. */
+fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, int n);
 /* Finds where keys of the group's class lie. */
 void fv_lanes_find_rows(fv_lanes *x);
 /* Takes keys of the tile's spans up to class coordinate `stop`, and computes each block that fills up. */

@@ -212,15 +212,15 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     if (x->sharing == 1 || scattered) {
         far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};
         near = (scattered || alone) && q->n >= MOST_MR ? k : NULL;
-    } else if (w->kernel.pv_tile)
+    } else if (copied)
+        far = fv_lanes_copy_ahead(x, y, q->n);
+    else if (w->kernel.pv_tile)
         far = fixed ? ask_next(x, y, q) : far;
     else if (ends)
         far = ask_behind(x, y, q->n);
-    else if (copied)
-        far = fv_lanes_copy_ahead(x, y, q->n);
     else if (fixed && q->first >= 0)
         far = ask_keys(x, q);
-    if (ends && far.row != x->behind)
+    if (ends && !y->asked)
         ask_at_once(x, y);
     if (w->kernel.qk_pair)
         w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far.row, far.shift,

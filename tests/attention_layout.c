@@ -104,6 +104,60 @@ ParameterizedTest(unsigned *isa, layout, tokens_before_heads)
                 one_stride(run, lq, (fovea_dtype)type, pad);
 }
 
+/* Rows a power of two bytes apart, which groups of tiles read from copies: keys for several of their blocks and tasks, the
+   same for all heads' first rows, with edges, windows that begin anywhere, and gaps; values alone; pages. */
+static const char *const crowded_specs[] = {
+    "dense",
+    "dense:causal",
+    "window:window=150,causal",
+    "pattern:window(left=260,right=70)",
+    "pattern:causal & !window(left=90,right=0)",
+    "pattern:window(left=330,right=700)", /* an edge waits until its copies are gone */
+    "pattern:stride(2)",
+    "blockwindow:block=160,blocks=2",
+    "streaming:sinks=40,window=300",
+    "dense:causal,softcap=5",
+};
+
+static void crowded(attention_run run, const char *spec, int64_t dim, int64_t heads, int64_t lq, int values_only)
+{
+    enum { KEYS = 601, BATCH = 2 };
+    attention_case *a = case_new(BATCH, heads, heads, lq, KEYS, dim, dim, FOVEA_F32, 51),
+                   *b = case_new(BATCH, heads, heads, lq, KEYS, dim, dim, FOVEA_F32, 51);
+    fovea_problem *p = &b->problem;
+    const fovea_strides strides = token_major(heads, KEYS, dim, 0);
+    void *k = NULL, *v;
+    if (!values_only) {
+        p->k = strides;
+        b->arguments.k = k = spread(b->k_data, 4, BATCH, heads, KEYS, dim, strides);
+    }
+    p->v = strides;
+    b->arguments.v = v = spread(b->v_data, 4, BATCH, heads, KEYS, dim, strides);
+    case_run(a, spec, run);
+    case_run(b, spec, run);
+    case_same(a, b, spec);
+    free(k);
+    free(v);
+    case_free(a);
+    case_free(b);
+}
+
+ParameterizedTestParameters(layout, crowded_rows)
+{
+    return every_isa();
+}
+
+ParameterizedTest(unsigned *isa, layout, crowded_rows)
+{
+    attention_run run = with_isa(isa);
+    for (size_t n = 0; n < sizeof crowded_specs / sizeof crowded_specs[0]; n++)
+        for (unsigned threads = 1; threads <= 33; threads += 32) { /* 33: groups of fewer rows than a block has keys */
+            run.threads = threads;
+            crowded(run, crowded_specs[n], 16, 8, 601, 0);
+            crowded(run, crowded_specs[n], 20, 32, 70, 1); /* a piece of a line is left over */
+        }
+}
+
 ParameterizedTestParameters(layout, one_key_tensor_for_all_batches)
 {
     return every_isa();

@@ -14,6 +14,7 @@
 #include "drive/lanes.h"
 #include "drive/scratch.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* Floats between the rows of a copy: an odd number of cache lines. Rows a power of two apart share a few sets of L1, and pv
@@ -94,12 +95,16 @@ static size_t lay_out(const fv_work *w, const fv_pass *pass, char *base, fv_lane
     return at.used;
 }
 
-enum { HEAD = (sizeof(fv_lanes) + 63) & ~(size_t)63 };
+/* Bytes in front of the arrays: as many tiles as the plan has. */
+static size_t head_bytes(const fv_work *w)
+{
+    return (offsetof(fv_lanes, tile) + (size_t)w->tiles * sizeof(fv_lanes_tile) + 63) & ~(size_t)63;
+}
 
 size_t fv_lanes_scratch(const fv_work *work, const fv_pass *pass)
 {
     fv_lanes x;
-    return HEAD + lay_out(work, pass, NULL, &x);
+    return head_bytes(work) + lay_out(work, pass, NULL, &x);
 }
 
 /* Where the tile's rows are. */
@@ -295,7 +300,7 @@ void fv_lanes_task(const fv_work *work, fv_tensors *tensors, unsigned pass, int6
     if (x->laid != x->task.pass) {
         x->laid = x->task.pass;
         x->work = work;
-        lay_out(work, x->laid, (char *)scratch + HEAD, x);
+        lay_out(work, x->laid, (char *)scratch + head_bytes(work), x);
         x->copying = 0;
         x->next_sequence = NULL;
     }

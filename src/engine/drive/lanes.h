@@ -86,7 +86,7 @@ typedef struct fv_lanes {
     int sparse;  /* the group keeps few keys: what follows a block is not what lies behind it */
     uint64_t kept;
     void *pattern[FV_MAX_TILES];
-    fv_lanes_tile tile[FV_MAX_TILES];
+    fv_lanes_tile tile[FV_MAX_TILES]; /* last: there are as many as the plan has */
 } fv_lanes;
 
 /* For the n tiles of a group: whether and from where the rings are filled. */

@@ -56,13 +56,13 @@ static fv_ask spread(fv_lanes *x, const ask_rows *a, int count, int n)
     return ask;
 }
 
-/* Whether each tile sees all keys from its first to its last, and whether these begin at one. */
-static void find_range(fv_lanes *x, int n)
+/* Whether each tile sees all keys from its first to its last, and whether these begin at `first`. */
+static void find_range(fv_lanes *x, int n, int64_t first)
 {
     x->whole = x->together = 1;
     for (const fv_lanes_tile *y = x->tile; y < x->tile + n; y++) {
         x->whole &= y->spans && y->whole;
-        x->together &= y->spans && y->span[0].lo == x->tile[0].span[0].lo;
+        x->together &= y->spans && y->span[0].lo == first;
     }
     x->together &= x->whole;
 }
@@ -100,12 +100,14 @@ void fv_lanes_start_rings(fv_lanes *x, int n)
     x->next_keys = 0;
     if (!x->copying)
         return;
-    find_range(x, n);
+    find_range(x, n, first);
     for (int i = 0; i < 2; i++) {
         fv_lanes_ring *r = &x->ring[i];
         if (goes_on) {
             r->turn += x->next_shift;
             r->stop -= x->next_shift;
+            if (r->stop > x->last) /* what lies behind is of the next task again */
+                r->stop = x->last;
             r->asked = r->stop;
             r->from = first;
         } else
@@ -171,7 +173,7 @@ const void *const *fv_lanes_copied(fv_lanes *x, fv_lanes_ring *r, const fv_lanes
 static int64_t ahead_stop(const fv_lanes *x, const fv_lanes_tile *y)
 {
     const int64_t stop = x->oldest + ring_rows(x);
-    const int64_t end = !x->k0 ? INT64_MIN : x->whole ? x->last + x->next_keys : y->at < y->spans ? y->span[y->at].hi : INT64_MIN;
+    const int64_t end = !x->k0 ? 0 : x->whole ? x->last + x->next_keys : y->at < y->spans ? y->span[y->at].hi : 0;
     return stop < end ? stop : end;
 }
 

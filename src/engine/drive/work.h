@@ -65,7 +65,7 @@ typedef struct fv_pass {
     int64_t ahead;       /* the same: a row at position p sees the keys j <= p + ahead */
 } fv_pass;
 
-enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 16 };
+enum { FV_MAX_PASSES = 64, FV_MAX_TILES = 32 };
 
 typedef struct fv_lengths { /* one distinct pair of lengths */
     fv_shape shape;

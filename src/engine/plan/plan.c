@@ -21,7 +21,7 @@ enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2, FAR_TIMES = 32 }; /* the tuning's n
 enum { WIDE_ROWS = 3072, WIDE_KEYS = 64 };
 enum { NARROW_TILES = 4 }; /* that share a block, at most: no head has more where they pay */
 
-_Static_assert((int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
+_Static_assert(2 * (int)FV_TILES_MOST == (int)FV_MAX_TILES, "bounds of the tuning key and of the driver");
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -260,7 +260,8 @@ static void set_tiles(const fovea_plan *plan, fv_work *w)
         w->block *= 2;
     if (w->block > WIDE_KEYS && !w->kernel.qk_pair && (plan->problem.d + plan->problem.dv) * (int64_t)sizeof(float) >= WIDE_ROWS)
         w->block = WIDE_KEYS;
-    w->tiles = (int)tuned(plan, FV_TUNE_TILES);
+    /* crowded rows are copied once per task: twice the tiles pay for it where they find room */
+    w->tiles = (int)tuned(plan, FV_TUNE_TILES) * (w->copies && w->copy_keys ? 2 : 1);
     if (w == &plan->narrow && w->tiles > NARROW_TILES)
         w->tiles = NARROW_TILES;
     while (w->tiles > 1 && w->tiles * tile > room)
@@ -409,8 +410,8 @@ fovea_status fv_plan_make(const fovea_context *context, const fovea_problem *pro
     if (!fv_plan_choose(plan))
         return fv_error_set(err, FOVEA_ERROR_ISA, "this build lacks kernels for %s under the instruction sets allowed",
                             fv_dtype_name(problem->dtype));
-    set_tiles(plan, w);
     set_copies(plan);
+    set_tiles(plan, w);
     set_others(plan);
     set_narrow(plan); /* the forms ask what it costs */
     status = set_sequences(plan, recipe, err);

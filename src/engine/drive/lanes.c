@@ -2,8 +2,8 @@
 
    A task is a group of up to `tiles` lane tiles of one class. Their spans are walked in lock step, window by window of
    `block` keys, so that a block of keys and values is read from far memory once for all tiles of the group and from L2
-   after that; from a copy with padded rows where the tensors' rows crowd together in a few sets of the caches. Tiles that
-   keep few keys, and others than their neighbours, share no more than chance has it: each walks for itself. Within a
+   after that; from a copy with padded rows, made ahead (lanes_copy.c), where the tensors' rows crowd together in a few sets of
+   the caches. Tiles that keep few keys, and others than their neighbours, share no more than chance has it: each walks for itself. Within a
    tile, keys that all lanes see and keys that only some see queue up separately: the first need no masks, and neither
    depends on where the spans were.
 
@@ -129,7 +129,8 @@ static void ask_next_tile(const fv_lanes *x, const fv_lanes_tile *y)
             __builtin_prefetch((const void *)((uintptr_t)y->q[i] + ahead + c));
 }
 
-/* Packs the tile's queries. */
+/* Packs the tile's queries: where rows are copied, right before its first block, for crowded rows of all tiles would not stay near
+   until then. */
 static void begin_tile(fv_lanes *x, fv_lanes_tile *y)
 {
     const fv_work *w = x->work;

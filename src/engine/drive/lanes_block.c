@@ -1,4 +1,4 @@
-/* One block of keys under one tile of lanes: scores, edits, softmax, values, from the tensors' rows or from a copy that tiles
+/* One block of keys under one tile of lanes: scores, edits, softmax, values, from the tensors' rows or from copies that tiles
    share, and what to ask memory for meanwhile. */
 #include "core/numbers.h"
 #include "drive/lanes.h"

@@ -354,17 +354,31 @@ Test(tuning, options_of_the_first_version)
 
 /* ------------------------------------------------------------------ plans */
 
-static fovea_plan *make_plan(fovea_context *context, int64_t hq, int64_t hkv, int64_t lq, int64_t lk, fovea_dtype dtype)
+static fovea_plan *plan_of(fovea_context *context, const fovea_problem *p)
 {
     fovea_recipe *recipe;
-    fovea_problem p;
     fovea_plan *plan = NULL;
     fovea_error err = {FOVEA_OK, ""};
-    fovea_problem_init(&p, 1, hq, hkv, lq, lk, 32, 32, dtype);
     cr_assert(fovea_recipe_parse(context, "dense", &recipe, &err) == FOVEA_OK, "%s", err.text);
-    cr_assert(fovea_plan_create(context, &p, recipe, &plan, &err) == FOVEA_OK, "%s", err.text);
+    cr_assert(fovea_plan_create(context, p, recipe, &plan, &err) == FOVEA_OK, "%s", err.text);
     fovea_recipe_destroy(recipe);
     return plan;
+}
+
+static fovea_plan *make_plan(fovea_context *context, int64_t hq, int64_t hkv, int64_t lq, int64_t lk, fovea_dtype dtype)
+{
+    fovea_problem p;
+    fovea_problem_init(&p, 1, hq, hkv, lq, lk, 32, 32, dtype);
+    return plan_of(context, &p);
+}
+
+/* 512 keys of 8 heads, d = 64, those of a token side by side. */
+static fovea_plan *make_crowded_plan(fovea_context *context, int64_t lq)
+{
+    fovea_problem p;
+    fovea_problem_init(&p, 1, 8, 8, lq, 512, 64, 64, FOVEA_F32);
+    p.k = p.v = (fovea_strides){512 * 8 * 64, 64, 8 * 64};
+    return plan_of(context, &p);
 }
 
 static void tune(fovea_context *context, const char *key, const char *value)
@@ -448,6 +462,12 @@ Test(tuning, forms_and_reasons)
     check_forms(plan, "small");
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 96, 256, FOVEA_F32);
+    check_forms(plan, "thin");
+    fovea_plan_destroy(plan);
+    plan = make_crowded_plan(context, 512); /* copied for many tiles */
+    check_forms(plan, "lanes");
+    fovea_plan_destroy(plan);
+    plan = make_crowded_plan(context, 20); /* not for a few */
     check_forms(plan, "thin");
     fovea_plan_destroy(plan);
     plan = make_plan(context, 2, 2, 16, 4096, FOVEA_F32);

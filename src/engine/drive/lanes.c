@@ -2,10 +2,10 @@
 
    A task is a group of up to `tiles` lane tiles of one class. Their spans are walked in lock step, window by window of
    `block` keys, so that a block of keys and values is read from far memory once for all tiles of the group and from L2
-   after that; from a copy with padded rows, made ahead (lanes_copy.c), where the tensors' rows crowd together in a few sets of
-   the caches. Tiles that keep few keys, and others than their neighbours, share no more than chance has it: each walks for itself. Within a
-   tile, keys that all lanes see and keys that only some see queue up separately: the first need no masks, and neither
-   depends on where the spans were.
+   after that; from a copy with padded rows, made ahead (lanes_copy.c), where the tensors' rows crowd together in a few
+   sets of the caches. Tiles that keep few keys, and others than their neighbours, share no more than chance has it: each
+   walks for itself. Within a tile, keys that all lanes see and keys that only some see queue up separately: the first
+   need no masks, and neither depends on where the spans were.
 
    Cost per tile and block of n keys, d = dv: 4 n d LANES flops; n d elements of K and of V from L2, 1 / tiles of it from
    beyond; n exponentials per lane; 2 d vectors of accumulator traffic. Fixed cost per tile: two transpositions of

@@ -282,13 +282,14 @@ static void to_front(fv_lanes *x, int n)
     x->pattern[n] = pattern;
 }
 
-/* Head of the keys that this worker most likely reads next; -1 in another sequence. */
+/* Head of the keys that this worker most likely reads next; -1 in another sequence. Causal problems are run from their end. */
 static int64_t find_following(const fv_lanes *x, unsigned pass, int64_t t)
 {
     fv_task next;
-    if (t + 1 >= x->work->tasks[pass])
+    t += x->work->problem.causal ? -1 : 1;
+    if (t < 0 || t >= x->work->tasks[pass])
         return -1;
-    fv_work_task(x->work, pass, t + 1, &next);
+    fv_work_task(x->work, pass, t, &next);
     return next.sequence == x->task.sequence ? next.kv : -1;
 }
 

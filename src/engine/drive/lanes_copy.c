@@ -218,7 +218,7 @@ fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, int n)
     if (ends) {
         a[count++] = (ask_rows){(const void *const *)y->o, 0, 0, y->n, (size_t)p->dv * sizeof(float)};
         if (y == x->tile) { /* the queries of the tile that most likely takes its place */
-            const int64_t next = x->sharing * x->work->kernel.lanes * x->task.pass->step * p->q.token;
+            const int64_t rows = x->sharing * x->work->kernel.lanes * x->task.pass->step, next = (p->causal ? -rows : rows) * p->q.token;
             const int64_t row = p->q.token * (int64_t)sizeof(float);
             a[count++] = (ask_rows){NULL, (uintptr_t)y->q[0] + (uintptr_t)next * sizeof(float), row, y->n,
                                     (size_t)p->d * sizeof(float)};

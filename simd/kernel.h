@@ -43,9 +43,10 @@ typedef void fvk_pack_pair_fn(const void *const *q, int n, int d, void *qt);
 typedef void fvk_hide_fn(float *s, int nk, const uint32_t *rows, float *mx);
 /* s -> exp2(s - m'), m' = max(m, mx); l = l exp2(m - m') + sum; alpha = exp2(m - m'), 0 while m' is FVK_HIDDEN; m = m'. */
 typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *l, float *alpha);
-/* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. */
+/* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. far, shift, width: as
+   for qk, but only with rows NULL, and not beyond dv elements. */
 typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                       float *ot);
+                       float *ot, const void *const *far, ptrdiff_t shift, int width);
 /* softmax and pv on bf16 pairs of neighbouring keys, for blocks that every lane sees. softmax_pair leaves
    p[j / 2][lane][j % 2], bf16, where s began, 0 behind an odd nk; l sums what p was before it was rounded. values_pair: a
    word of v[j][c] and v[j + 1][c], j even, the second 0 behind an odd nk, to vt[c / 8][j / 2][c % 8]; words of columns from

@@ -411,7 +411,7 @@ void fv_case_finish(fv_case *c)
 
 static void call_pv(fv_case *c)
 {
-    ((fvk_pv_fn *)c->fn)(c->p, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o);
+    ((fvk_pv_fn *)c->fn)(c->p, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o, c->next_rows, 0, c->d);
 }
 
 /* The accumulator and its factors, or NULL and rubbish to be overwritten. */
@@ -446,6 +446,8 @@ void fv_case_pv(fv_case *c)
         memory->p[i] = (double)c->p[i];
     }
     fv_draw_accumulator(c);
+    c->next_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
+    c->d = fv_draw_dim(c);
     c->call = call_pv;
     if (!fv_case_run(c))
         return;

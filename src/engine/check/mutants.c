@@ -257,67 +257,67 @@ static void softmax_forgets_sum(float *s, int nk, float *m, const float *mx, flo
 /* ------------------------------------------------------------------ pv */
 
 static void pv(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-               float *ot)
+               float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
-    ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot);
+    ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot, far, shift, width);
 }
 
 static void pv_drops(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                     float *ot)
+                     float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
     if (nk > 1)
         nk--;
-    pv(p, nk, v, dv, rows, alpha, ot);
+    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
 }
 
 static void pv_swaps(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                     float *ot)
+                     float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
-    pv(p, nk, v, dv, rows, alpha, ot);
+    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
     swap_lanes(ot, dv);
 }
 
 static void pv_scales(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                      float *ot)
+                      float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
-    pv(p, nk, v, dv, rows, alpha, ot);
+    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
     scale_all(ot, dv * LANES, 1);
 }
 
-static void pv_reads_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
-                            const float *alpha, float *ot)
+static void pv_reads_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                            float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
-    pv(p, nk, v, dv, rows, alpha, ot);
+    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
     touch(v[nk - 1], dv);
 }
 
-static void pv_writes_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
-                             const float *alpha, float *ot)
+static void pv_writes_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                             float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
-    pv(p, nk, v, dv, rows, alpha, ot);
+    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
     ot[dv * LANES] = 0;
 }
 
 static void pv_sees_all(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                        float *ot)
+                        float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
     (void)rows;
-    pv(p, nk, v, dv, NULL, alpha, ot);
+    pv(p, nk, v, dv, NULL, alpha, ot, far, shift, width);
 }
 
-static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
-                          const float *alpha, float *ot)
+static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                          float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
     (void)alpha;
-    pv(p, nk, v, dv, rows, NULL, ot);
+    pv(p, nk, v, dv, rows, NULL, ot, far, shift, width);
 }
 
 /* 0 times NaN: what is left when the accumulator is multiplied instead of overwritten */
-static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows,
-                             const float *alpha, float *ot)
+static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
+                             float *ot, const void *const *far, ptrdiff_t shift, int width)
 {
     static const float none[LANES];
-    pv(p, nk, v, dv, rows, alpha ? alpha : none, ot);
+    pv(p, nk, v, dv, rows, alpha ? alpha : none, ot, far, shift, width);
 }
 
 /* ------------------------------------------------------------------ dot */

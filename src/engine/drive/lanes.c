@@ -116,6 +116,7 @@ static void place_tile(fv_lanes *x, fv_lanes_tile *y, int64_t unit)
     y->full.n = y->edge.n = 0;
     fv_work_pointers(w, x->tensors, x->task.sequence, y->place, y->n, y->q, y->o);
     y->begun = y->led = y->asked = y->done = 0;
+    y->foreseen = INT64_MIN;
 }
 
 /* Asks for the rows as far ahead as the tile is tall, most likely those of the next tile of the group. */

@@ -21,6 +21,7 @@ typedef struct fv_lanes_tile {
     int started; /* ot holds something */
     int sparse;  /* keeps few of the keys from its first to its last */
     int whole;   /* keeps all of them */
+    int64_t foreseen; /* class coordinate up to which its keys, it being alone, are on their way */
     int asked;   /* what comes behind its last block is on its way */
     int done;    /* its rows are written */
     float *qt, *ot, *m, *l, *mx;

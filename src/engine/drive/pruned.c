@@ -355,7 +355,8 @@ static int add_lanes(fv_pruned *x, int masks)
         w->kernel.pack_f32(row, x->n, n, 1.0f, x->pack);
         if (!every)
             w->kernel.kept(x->pack, n, x->rows);
-        w->kernel.pv(x->pack, n, fv_pruned_widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot);
+        w->kernel.pv(x->pack, n, fv_pruned_widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot,
+                     NULL, 0, 0);
         stands |= !every && !masks;
     }
     return stands;

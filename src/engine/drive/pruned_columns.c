@@ -119,7 +119,7 @@ static void add_columns(fv_pruned *x, int masks)
     for (int64_t at = 0; at < x->keys; at += w->block) {
         const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
         w->kernel.pv(x->c.e + at * w->kernel.lanes, n, fv_pruned_widen(x, x->v + at, n, dv), dv, masks ? x->rows + at : NULL,
-                     at ? ones : NULL, x->ot);
+                     at ? ones : NULL, x->ot, NULL, 0, 0);
     }
 }
 

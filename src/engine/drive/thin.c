@@ -180,11 +180,11 @@ static void weigh(thin *x, const fv_work *w, int common)
     for (int j = 0, n; j < x->nk; j += n) {
         const int masked = j >= common, end = masked ? x->nk : common;
         n = end - j < VALUES ? end - j : VALUES;
-        w->kernel.pv(x->s + (ptrdiff_t)j * lanes, n, v + j, dv, masked ? x->rows + j : NULL, alpha, x->ot);
+        w->kernel.pv(x->s + (ptrdiff_t)j * lanes, n, v + j, dv, masked ? x->rows + j : NULL, alpha, x->ot, NULL, 0, 0);
         alpha = x->alpha;
     }
     if (!x->nk)
-        w->kernel.pv(x->s, 0, v, dv, NULL, NULL, x->ot);
+        w->kernel.pv(x->s, 0, v, dv, NULL, NULL, x->ot, NULL, 0, 0);
 }
 
 /* A head's keys are few, so they are gone through before memory has brought the next head's. These are asked for while the

@@ -93,8 +93,7 @@ typedef struct fv_work {
     int tiles;        /* lane tiles that share a block */
     int copies;       /* tiles that must share a block of f32 rows before it is copied; 0: never */
     int copy_keys, copy_values; /* which of its rows */
-    int streams;      /* lanes family: keys and values are so many that they come from far memory */
-    int asks;         /* small and thin family: what comes next is worth asking memory for */
+    int asks;         /* small and thin family, lane tiles alone: what comes next is worth asking memory for */
     int row_block;    /* keys per block of the rows family */
     int row_ahead, row_ahead_keys, row_ahead_values; /* rows family: bytes asked for ahead, for several rows; keys, values of one */
     float scale;      /* folded into q; units of `edit.unit` */

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #ifdef FV_MINI_TILES
-enum { CROWDED = 4, LEAST_HEAD = 0, NEAR_TIMES = 0, FAR_TIMES = 0 };
+enum { CROWDED = 4, LEAST_HEAD = 0, NEAR_TIMES = 0 };
 #else
 enum { CROWDED = 512 }; /* rows whose distance in bytes is a multiple of it share at most eight sets of an L1 */
 /* Bytes of a head whose keys and values are asked for ahead. 61 keys of 4 numbers, 2 KiB, lose 6 % by it, 49 of 32, 12 KiB, gain 14 */
-enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2, FAR_TIMES = 32 }; /* the tuning's near bytes are half of the second cache */
+enum { LEAST_HEAD = 8 << 10, NEAR_TIMES = 2 }; /* the tuning's near bytes are half of the second cache */
 #endif
 /* Bytes of a key and its value from which blocks are short: 64 keys of d = dv = 512 are 256 KiB, as 128 of half the width. */
 enum { WIDE_ROWS = 3072, WIDE_KEYS = 64 };
@@ -217,7 +217,7 @@ static void set_copies(fovea_plan *plan)
         w->copies *= 3;
 }
 
-/* Whether tasks of few keys ask for what the next ones read: not where all is near, nor for heads so small that the hardware
+/* Whether tasks of few keys, and lane tiles alone, ask for what comes next: not where all is near, nor for heads so small that the hardware
    sees a stream. */
 static int asks(const fovea_plan *plan)
 {
@@ -226,15 +226,6 @@ static int asks(const fovea_plan *plan)
     const double rows = (double)(p->lq * p->d) * size + (double)(p->lq * p->dv) * (double)sizeof(float);
     const double all = (double)p->batch * ((double)p->hkv * head + (double)p->hq * rows);
     return head >= LEAST_HEAD && all > NEAR_TIMES * (double)tuned(plan, FV_TUNE_NEAR_BYTES);
-}
-
-/* Whether a lane tile that walks alone asks for every key ahead of its turn: of 67 and 134 MB 16 to 24 % faster, of 25 MB and less,
-   which outer caches deliver in time, up to 4 % slower. */
-static int streams(const fovea_plan *plan)
-{
-    const fovea_problem *p = &plan->problem;
-    const double row = (double)(p->d + p->dv) * (double)fv_dtype_bytes(p->dtype);
-    return (double)(p->batch * p->hkv) * (double)p->lk * row > FAR_TIMES * (double)tuned(plan, FV_TUNE_NEAR_BYTES);
 }
 
 /* Whether keys and values of a head stay in near caches by themselves, from one tile to the next: then many tiles, whose queries and
@@ -293,7 +284,6 @@ static void set_others(fovea_plan *plan)
 {
     fv_work *w = &plan->work;
     w->asks = asks(plan);
-    w->streams = !w->kernel.qk_pair && streams(plan);
     w->row_block = (int)tuned(plan, FV_TUNE_ROW_BLOCK);
     if (plan->problem.dtype == FOVEA_F32)
         w->row_ahead = w->row_ahead_keys = w->row_ahead_values = (int)tuned(plan, FV_TUNE_ROW_AHEAD);

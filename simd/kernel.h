@@ -27,13 +27,19 @@ enum { FVK_MAX_LANES = 32, FVK_MAX_ROWS = 8 };
 
 /* qt[t][LANES] = scale * q[lane][t], t < d; lanes >= n are 0. q by dtype. */
 typedef void fvk_pack_fn(const void *const *q, int n, int d, float scale, float *qt);
+/* Rows of which `width` floats at `shift` bytes beyond each pointer are prefetched to L2, one row with each key; any address may be. row
+   NULL: none. in_order: rows that lie side by side line by line, in the order of memory. */
+typedef struct fvk_far {
+    const void *const *row;
+    ptrdiff_t shift;
+    int width, in_order;
+} fvk_far;
 /* s[j][lane] = sum_t qt[t][lane] k[j][t], hidden pairs FVK_HIDDEN; mx[lane] = max(mx[lane], s), in
    which a NaN may be lost (it stays in s). next_k: at least the row's `mr` key rows, prefetched to
-   L1 behind the last of k, as are those of k; NULL: none is; far: nk
-   rows of which `width` elements at `shift` bytes beyond each pointer are prefetched to L2, or NULL (any address may be
-   prefetched). */
+   L1 behind the last of k, as are those of k; NULL: none is; far: what
+   to prefetch meanwhile, or NULL. */
 typedef void fvk_qk_fn(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width);
+                       const void *const *next_k, const fvk_far *far);
 /* The same on bf16 keys and qt made by pack_pair: qt[t / 2][lane][t % 2], bf16, 0 for lanes >= n and behind an odd d. Scores are
    multiplied by scale. */
 typedef void fvk_qk_pair_fn(const void *qt, int d, const void *const *k, int nk, const uint32_t *rows, float scale, float *s,
@@ -43,10 +49,10 @@ typedef void fvk_pack_pair_fn(const void *const *q, int n, int d, void *qt);
 typedef void fvk_hide_fn(float *s, int nk, const uint32_t *rows, float *mx);
 /* s -> exp2(s - m'), m' = max(m, mx); l = l exp2(m - m') + sum; alpha = exp2(m - m'), 0 while m' is FVK_HIDDEN; m = m'. */
 typedef void fvk_softmax_fn(float *s, int nk, float *m, const float *mx, float *l, float *alpha);
-/* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. far, shift, width: as
-   for qk, but only with rows NULL, and not beyond dv elements. */
+/* ot[c][lane] = alpha[lane] ot[c][lane] + sum_j p[j][lane] v[j][c]; alpha NULL means that ot is overwritten. far: as for qk, but
+   only with rows NULL, and not beyond dv elements. */
 typedef void fvk_pv_fn(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                       float *ot, const void *const *far, ptrdiff_t shift, int width);
+                       float *ot, const fvk_far *far);
 /* softmax and pv on bf16 pairs of neighbouring keys, for blocks that every lane sees. softmax_pair leaves
    p[j / 2][lane][j % 2], bf16, where s began, 0 behind an odd nk; l sums what p was before it was rounded. values_pair: a
    word of v[j][c] and v[j + 1][c], j even, the second 0 behind an odd nk, to vt[c / 8][j / 2][c % 8]; words of columns from

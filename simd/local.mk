@@ -14,6 +14,7 @@ FV_KERNEL_FILES = \
 	simd/body/edit.h \
 	simd/body/end.h \
 	simd/body/exp2.h \
+	simd/body/far.h \
 	simd/body/lanes.h \
 	simd/body/name.h \
 	simd/body/pack.h \

@@ -2,6 +2,7 @@
 #include "vec/vec_math.h"
 #include "body/name.h"
 #include "body/exp2.h"
+#include "body/far.h"
 #include "body/qk.h"
 #include "body/softmax.h"
 #include "body/pv.h"

@@ -93,9 +93,9 @@ FV_INLINE void pv_key_masked(const float *x, const float *p, uint32_t lanes, vf 
     }
 }
 
-/* far: rows that begin with the line to ask for, or NULL. */
+/* line: number of the line of `far` that is asked for with each key, or -1. */
 FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, const uint32_t *rows, const pv_run *run,
-                       const float *alpha, float *ot, const void *const *far, ptrdiff_t shift, const int mr, const int n0, const int nv)
+                       const float *alpha, float *ot, const fvk_far *far, int line, const int mr, const int n0, const int nv)
 {
     vf acc[PV_MOST][V_TILE];
     p += n0 * VL;
@@ -105,10 +105,12 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
         FV_UNROLL
         for (int n = 0; n < nv; n++)
             acc[r][n] = alpha ? v_mul(v_load(alpha + (n0 + n) * VL), v_load(ot + r * LANES + n * VL)) : v_zero();
-    if (!rows && far) {
+    if (!rows && far && line >= 0) {
+        /* the line of each row, or as many that follow each other */
+        const char *next = (const char *)far->row[0] + far->shift + (ptrdiff_t)line * nk * 64;
         FV_UNROLL_2
         for (int j = 0; j < nk; j++) {
-            v_prefetch2((const char *)far[j] + shift);
+            v_prefetch2(far->in_order ? next + j * 64 : (const char *)far->row[j] + far->shift + line * 64);
             pv_key(fv_opaque((const float *)v[j] + c), p + (size_t)j * LANES, acc, mr, nv);
         }
     } else if (!rows) {
@@ -149,43 +151,43 @@ FV_INLINE void pv_tile(const float *p, int nk, const void *const *v, int c, cons
 
 /* All columns, mc at a time and what is left by powers of two. */
 FV_INLINE void pv_columns(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                          float *ot, const void *const *far, ptrdiff_t shift, int width, const int mc, const int n0, const int nv)
+                          float *ot, const fvk_far *far, const int mc, const int n0, const int nv)
 {
     pv_run run[PV_RUNS];
     int c = 0;
     if (rows)
         pv_runs(rows, nk, n0, nv, run);
     for (; c + mc <= dv; c += mc) {
-        const int line = (c + mc - 1) / 16 * 16; /* the last that these columns reach into: new, if they begin before it */
-        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, line >= c && line < width ? far : NULL,
-                shift + line * (ptrdiff_t)sizeof(float), mc, n0, nv);
+        const int line = (c + mc - 1) / 16; /* the last that these columns reach into: new, if they begin before it */
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, far, far && 16 * line >= c && 16 * line < far->width ? line : -1,
+                mc, n0, nv);
     }
     if (mc > 8 && c + 8 <= dv) {
-        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, 0, 8, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, -1, 8, n0, nv);
         c += 8;
     }
     if (mc > 4 && c + 4 <= dv) {
-        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, 0, 4, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, -1, 4, n0, nv);
         c += 4;
     }
     if (mc > 2 && c + 2 <= dv) {
-        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, 0, 2, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, -1, 2, n0, nv);
         c += 2;
     }
     for (; c < dv; c++)
-        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, 0, 1, n0, nv);
+        pv_tile(p, nk, v, c, rows, run, alpha, ot + (size_t)c * LANES, NULL, -1, 1, n0, nv);
 }
 
 static __attribute__((noinline)) void pv_plain(const float *p, int nk, const void *const *v, int dv, const float *alpha, float *ot)
 {
-    pv_columns(p, nk, v, dv, NULL, alpha, ot, NULL, 0, 0, V_MC, 0, V_TILE);
+    pv_columns(p, nk, v, dv, NULL, alpha, ot, NULL, V_MC, 0, V_TILE);
 }
 
 /* Apart, for a second loop beside the first costs it 3 % with AVX2. */
 static __attribute__((noinline)) void pv_asking(const float *p, int nk, const void *const *v, int dv, const float *alpha, float *ot,
-                                                const void *const *far, ptrdiff_t shift, int width)
+                                                const fvk_far *far)
 {
-    pv_columns(p, nk, v, dv, NULL, alpha, ot, far, shift, width, V_MC, 0, V_TILE);
+    pv_columns(p, nk, v, dv, NULL, alpha, ot, far, V_MC, 0, V_TILE);
 }
 
 /* Keys with masks. Where these want a smaller micro-tile, long runs of keys that all lanes see go without. */
@@ -212,20 +214,21 @@ static void pv_masked(const float *p, int nk, const void *const *v, int dv, cons
             j -= full == PV_LONG ? PV_LONG : 0;
             FV_UNROLL
             for (int n0 = 0; n0 < V_TILE; n0 += V_MASK_TILE)
-                pv_columns(p + (size_t)first * LANES, j - first, v + first, dv, rows + first, alpha, ot, NULL, 0, 0, V_MASK_MC,
-                           n0, V_MASK_TILE);
+                pv_columns(p + (size_t)first * LANES, j - first, v + first, dv, rows + first, alpha, ot, NULL, V_MASK_MC, n0,
+                           V_MASK_TILE);
         }
         alpha = one;
     }
 }
 
 void FVK(pv_f32)(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha, float *ot,
-                 const void *const *far, ptrdiff_t shift, int width)
+                 const fvk_far *far)
 {
+    const fvk_far ask = far_begin(far, nk);
     if (rows && nk)
         pv_masked(p, nk, v, dv, rows, alpha, ot);
-    else if (far)
-        pv_asking(p, nk, v, dv, alpha, ot, far, shift, width);
+    else if (ask.row)
+        pv_asking(p, nk, v, dv, alpha, ot, &ask);
     else
         pv_plain(p, nk, v, dv, alpha, ot);
 }

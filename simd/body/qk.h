@@ -1,7 +1,7 @@
 /* qk: scores of a block of keys for a tile of queries, s[j][lane] = sum_t qt[t][lane] k[j][t], t ascending, one fma each.
    Contract: kernel.h. Micro-tile V_MR keys x V_TILE vectors; registers: V_MR * V_TILE accumulators + V_TILE query
    vectors + 1 broadcast. Bound: V_MR * V_TILE fma per t. Prefetch: per 64 bytes of a key row, one line of the rows `far` to
-   L2, so that what is read next comes from far memory meanwhile, and with next_k one line of the next micro-tile's row to
+   L2 (body/far.h), so that what is read next comes from far memory meanwhile, and with next_k one line of the next micro-tile's row to
    L1.
    Wide heads are summed in slices of columns, each for all keys of the block, the scores waiting in memory in between:
    every micro-tile reads the packed queries, which shall stay in L1 beside the scores. No bit depends on the slices. */
@@ -25,7 +25,7 @@ FV_INLINE void qk_column(const float *qt, const float *const *kr, int t, vf (*ac
 
 /* Columns t to d of mr keys; t > 0 goes on from the scores that are there. */
 FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
-                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width, const int mr,
+                       const void *const *next_k, fvk_far far, const int mr,
                        const int vectors, int from, int live)
 {
     vf acc[V_MR][V_TILE];
@@ -41,9 +41,13 @@ FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, cons
         if (next_k)
             for (int r = 0; r < mr; r++)
                 v_prefetch1((const float *)next_k[r] + t);
-        if (far && t < width)
-            for (int r = 0; r < live; r++)
-                v_prefetch2((const char *)far[r] + shift + (size_t)t * sizeof(float));
+        if (far.row && t < far.width && far.in_order) { /* as many lines in the order of memory */
+            const char *line = (const char *)far.row[0] + far.shift + t / 16 * (mr * 64);
+            for (int r = 0; r < mr; r++)
+                v_prefetch2(line + r * 64);
+        } else if (far.row && t < far.width)
+            for (int r = 0; r < mr; r++)
+                v_prefetch2((const char *)far.row[r] + far.shift + (size_t)t * sizeof(float));
         if (!V_QK_UNROLLED || d - t < 16) {
             const int stop = d - t > 16 ? t + 16 : d;
             for (; t < stop; t++)
@@ -70,7 +74,7 @@ FV_INLINE void qk_tile(const float *qt, int t, int d, const void *const *k, cons
 /* V_MR keys that some lanes do not see. Vectors of the tile in front or behind that see none of them, as in half of a causal
    edge, are not computed. */
 FV_INLINE void qk_edge(const float *qt, int t, int d, const void *const *k, const uint32_t *rows, float *s, vf *mx,
-                       const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+                       const void *const *next_k, fvk_far far)
 {
     uint32_t any = 0;
     int from = 0, to = V_TILE;
@@ -88,11 +92,11 @@ FV_INLINE void qk_edge(const float *qt, int t, int d, const void *const *k, cons
     if (to == from)
         return;
     if (V_TILE > 1 && to - from == 1)
-        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, shift, width, V_MR, 1, from, V_MR);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, V_MR, 1, from, V_MR);
     else if (V_TILE > 2 && to - from == 2)
-        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, shift, width, V_MR, 2, from, V_MR);
+        qk_tile(qt + from * VL, t, d, k, rows, s + from * VL, mx + from, next_k, far, V_MR, 2, from, V_MR);
     else
-        qk_tile(qt, t, d, k, rows, s, mx, next_k, far, shift, width, V_MR, V_TILE, 0, V_MR);
+        qk_tile(qt, t, d, k, rows, s, mx, next_k, far, V_MR, V_TILE, 0, V_MR);
 }
 
 /* What is left of a block, n < V_MR keys: a micro-tile with fewer accumulators takes as long as one sum, so one tile of half
@@ -104,23 +108,26 @@ static __attribute__((noinline)) void qk_rest(const float *qt, int t, int d, con
     for (int i = 0; i < V_TILE; i++)
         m[i] = v_load(mx + i * VL);
     if (n > (V_MR + 1) / 2)
-        qk_tile(qt, t, d, k, rows, s, m, NULL, NULL, 0, 0, V_MR, V_TILE, 0, n);
+        qk_tile(qt, t, d, k, rows, s, m, NULL, (fvk_far){NULL, 0, 0, 0}, V_MR, V_TILE, 0, n);
     else
-        qk_tile(qt, t, d, k, rows, s, m, NULL, NULL, 0, 0, (V_MR + 1) / 2, V_TILE, 0, n);
+        qk_tile(qt, t, d, k, rows, s, m, NULL, (fvk_far){NULL, 0, 0, 0}, (V_MR + 1) / 2, V_TILE, 0, n);
     for (int i = 0; i < V_TILE; i++)
         v_store(mx + i * VL, m[i]);
 }
 
 static void qk_plain(const float *qt, int t, int d, const void *const *k, int nk, float *s, float *mx, const void *const *next_k,
-                     const void *const *far, ptrdiff_t shift, int width)
+                     const fvk_far *far)
 {
     vf m[V_TILE];
     int j = 0;
     for (int n = 0; n < V_TILE; n++)
         m[n] = v_load(mx + n * VL);
+    for (; far->in_order && j + V_MR <= nk; j += V_MR)
+        qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k,
+                far_from(far, j, 1), V_MR, V_TILE, 0, V_MR);
     for (; j + V_MR <= nk; j += V_MR)
         qk_tile(qt, t, d, k + j, NULL, s + (size_t)j * LANES, m, next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k,
-                far ? far + j : NULL, shift, width, V_MR, V_TILE, 0, V_MR);
+                far_from(far, j, 0), V_MR, V_TILE, 0, V_MR);
     for (int n = 0; n < V_TILE; n++)
         v_store(mx + n * VL, m[n]);
     if (j < nk)
@@ -138,7 +145,7 @@ FV_INLINE int qk_is_plain(const uint32_t *rows)
 
 /* Keys with masks; of these, whole micro-tiles that all lanes see as if they had none. */
 static void qk_masked(const float *qt, int t, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                      const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+                      const void *const *next_k, const fvk_far *far)
 {
     vf m[V_TILE];
     int j = 0;
@@ -146,14 +153,15 @@ static void qk_masked(const float *qt, int t, int d, const void *const *k, int n
         const int first = j;
         while (j + V_MR <= nk && qk_is_plain(rows + j))
             j += V_MR;
-        if (j > first)
-            qk_plain(qt, t, d, k + first, j - first, s + (size_t)first * LANES, mx, next_k, far ? far + first : NULL, shift,
-                     width);
+        if (j > first) {
+            const fvk_far here = far_from(far, first, far->in_order);
+            qk_plain(qt, t, d, k + first, j - first, s + (size_t)first * LANES, mx, next_k, &here);
+        }
         for (int n = 0; n < V_TILE; n++)
             m[n] = v_load(mx + n * VL);
         for (; j + V_MR <= nk && !qk_is_plain(rows + j); j += V_MR)
             qk_edge(qt, t, d, k + j, rows + j, s + (size_t)j * LANES, m,
-                    next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, far ? far + j : NULL, shift, width);
+                    next_k && j + 2 * V_MR <= nk ? k + j + V_MR : next_k, far_from(far, j, 0));
         for (int n = 0; n < V_TILE; n++)
             v_store(mx + n * VL, m[n]);
     }
@@ -162,17 +170,18 @@ static void qk_masked(const float *qt, int t, int d, const void *const *k, int n
 }
 
 void FVK(qk_f32)(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                 const void *const *next_k, const void *const *far, ptrdiff_t shift, int width)
+                 const void *const *next_k, const fvk_far *far)
 {
     const int slices = d > QK_WHOLE ? (d + QK_SLICE - 1) / QK_SLICE : 1, step = ((d + slices - 1) / slices + 15) & ~15;
+    const fvk_far ask = far_begin(far, nk);
     float partial[LANES] = {0}; /* maxima of unfinished sums, of no account */
     for (int t = 0, stop; t < d; t = stop) {
         float *top = d - t > step ? partial : mx;
         stop = d - t > step ? t + step : d;
         if (rows)
-            qk_masked(qt, t, stop, k, nk, rows, s, top, next_k, far, shift, width);
+            qk_masked(qt, t, stop, k, nk, rows, s, top, next_k, &ask);
         else
-            qk_plain(qt, t, stop, k, nk, s, top, next_k, far, shift, width);
+            qk_plain(qt, t, stop, k, nk, s, top, next_k, &ask);
     }
 }
 

@@ -43,6 +43,7 @@ struct fv_case {
     ptrdiff_t ldq, lds, ldp, ldo;
     float scale, shift;
     const void *const *q_rows, *const *k_rows, *const *v_rows, *const *next_rows;
+    int in_order; /* how rows are asked for */
     float *const *o_rows;
     uint32_t *rows;
     void *qt;

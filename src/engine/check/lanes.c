@@ -101,8 +101,8 @@ void fv_case_store(fv_case *c)
 
 static void call_qk(fv_case *c)
 {
-    ((fvk_qk_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->s, c->mx, c->next_rows, c->v_rows, 0,
-                             c->dv);
+    const fvk_far far = {c->v_rows, 0, c->dv, c->in_order};
+    ((fvk_qk_fn *)c->fn)(c->qt, c->d, c->k_rows, c->nk, c->rows, c->s, c->mx, c->next_rows, &far);
 }
 
 static void call_qk_pair(fv_case *c)
@@ -197,6 +197,7 @@ void fv_case_qk(fv_case *c)
     draw_maximum(c, before);
     c->next_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
     c->v_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
+    c->in_order = fv_draw_once_in(c, 2);
     c->call = call_qk;
     if (fv_case_run(c))
         expect_scores(c, 1, 0, before);
@@ -411,7 +412,8 @@ void fv_case_finish(fv_case *c)
 
 static void call_pv(fv_case *c)
 {
-    ((fvk_pv_fn *)c->fn)(c->p, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o, c->next_rows, 0, c->d);
+    const fvk_far far = {c->next_rows, 0, c->d, c->in_order};
+    ((fvk_pv_fn *)c->fn)(c->p, c->nk, c->v_rows, c->dv, c->rows, c->alpha, c->o, c->next_rows ? &far : NULL);
 }
 
 /* The accumulator and its factors, or NULL and rubbish to be overwritten. */
@@ -447,6 +449,7 @@ void fv_case_pv(fv_case *c)
     }
     fv_draw_accumulator(c);
     c->next_rows = fv_draw_once_in(c, 2) ? rows_of_nowhere(c) : NULL;
+    c->in_order = fv_draw_once_in(c, 2);
     c->d = fv_draw_dim(c);
     c->call = call_pv;
     if (!fv_case_run(c))

@@ -97,96 +97,96 @@ static void pack_leaves_lanes(const void *const *q, int n, int d, float scale, f
 /* ------------------------------------------------------------------ qk */
 
 static void qk(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-               const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+               const void *const *next, const fvk_far *far)
 {
-    ((fvk_qk_fn *)real)(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    ((fvk_qk_fn *)real)(qt, d, k, nk, rows, s, mx, next, far);
 }
 
 static void qk_drops(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                     const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                     const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk - 1, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk - 1, rows, s, mx, next, far);
     for (int i = 0; i < LANES; i++)
         s[(nk - 1) * LANES + i] = FVK_HIDDEN;
 }
 
 static void qk_swaps(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                     const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                     const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
     swap_lanes(s, nk);
 }
 
 static void qk_scales(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                      const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                      const void *const *next, const fvk_far *far)
 {
     static float scaled[FV_CASE_DIM * LANES];
     for (int i = 0; i < d * LANES; i++)
         scaled[i] = qt[i] * wrong;
-    qk(scaled, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(scaled, d, k, nk, rows, s, mx, next, far);
 }
 
 static void qk_reads_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                            float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                            float *mx, const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
     touch(k[nk - 1], d);
 }
 
 static void qk_reads_key_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                                float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                                float *mx, const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
     touch(k + nk, 0);
 }
 
 static void qk_reads_far(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                            float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                            float *mx, const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
-    if (far)
-        touch(far[0], 0);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
+    if (far && far->row)
+        touch(far->row[0], 0);
 }
 
 static void qk_writes_beyond(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                             float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                             float *mx, const void *const *next, const fvk_far *far)
 {
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
     s[nk * LANES] = 0;
 }
 
 static void qk_sees_all(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s, float *mx,
-                        const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                        const void *const *next, const fvk_far *far)
 {
     (void)rows;
-    qk(qt, d, k, nk, NULL, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, NULL, s, mx, next, far);
 }
 
 static void qk_forgets_maximum(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                               float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                               float *mx, const void *const *next, const fvk_far *far)
 {
     for (int i = 0; i < LANES; i++)
         mx[i] = FVK_HIDDEN;
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
 }
 
 /* Faults of a kernel that sums wide heads in slices. */
 static void qk_forgets_slice(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                             float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                             float *mx, const void *const *next, const fvk_far *far)
 {
     const void *rest[FV_CASE_KEYS];
     const int from = d > 256 ? 144 : 0;
     for (int j = 0; j < nk; j++)
         rest[j] = (const float *)k[j] + from;
-    qk(qt + from * LANES, d - from, rest, nk, rows, s, mx, next, far, shift, width);
+    qk(qt + from * LANES, d - from, rest, nk, rows, s, mx, next, far);
 }
 
 static void qk_takes_partial_maximum(const float *qt, int d, const void *const *k, int nk, const uint32_t *rows, float *s,
-                                     float *mx, const void *const *next, const void *const *far, ptrdiff_t shift, int width)
+                                     float *mx, const void *const *next, const fvk_far *far)
 {
     if (d > 256)
-        qk(qt, 144, k, nk, rows, s, mx, NULL, NULL, 0, 0);
-    qk(qt, d, k, nk, rows, s, mx, next, far, shift, width);
+        qk(qt, 144, k, nk, rows, s, mx, NULL, NULL);
+    qk(qt, d, k, nk, rows, s, mx, next, far);
 }
 
 /* ------------------------------------------------------------------ softmax */
@@ -257,67 +257,67 @@ static void softmax_forgets_sum(float *s, int nk, float *m, const float *mx, flo
 /* ------------------------------------------------------------------ pv */
 
 static void pv(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-               float *ot, const void *const *far, ptrdiff_t shift, int width)
+               float *ot, const fvk_far *far)
 {
-    ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    ((fvk_pv_fn *)real)(p, nk, v, dv, rows, alpha, ot, far);
 }
 
 static void pv_drops(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                     float *ot, const void *const *far, ptrdiff_t shift, int width)
+                     float *ot, const fvk_far *far)
 {
     if (nk > 1)
         nk--;
-    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha, ot, far);
 }
 
 static void pv_swaps(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                     float *ot, const void *const *far, ptrdiff_t shift, int width)
+                     float *ot, const fvk_far *far)
 {
-    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha, ot, far);
     swap_lanes(ot, dv);
 }
 
 static void pv_scales(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                      float *ot, const void *const *far, ptrdiff_t shift, int width)
+                      float *ot, const fvk_far *far)
 {
-    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha, ot, far);
     scale_all(ot, dv * LANES, 1);
 }
 
 static void pv_reads_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                            float *ot, const void *const *far, ptrdiff_t shift, int width)
+                            float *ot, const fvk_far *far)
 {
-    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha, ot, far);
     touch(v[nk - 1], dv);
 }
 
 static void pv_writes_beyond(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                             float *ot, const void *const *far, ptrdiff_t shift, int width)
+                             float *ot, const fvk_far *far)
 {
-    pv(p, nk, v, dv, rows, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha, ot, far);
     ot[dv * LANES] = 0;
 }
 
 static void pv_sees_all(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                        float *ot, const void *const *far, ptrdiff_t shift, int width)
+                        float *ot, const fvk_far *far)
 {
     (void)rows;
-    pv(p, nk, v, dv, NULL, alpha, ot, far, shift, width);
+    pv(p, nk, v, dv, NULL, alpha, ot, far);
 }
 
 static void pv_overwrites(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                          float *ot, const void *const *far, ptrdiff_t shift, int width)
+                          float *ot, const fvk_far *far)
 {
     (void)alpha;
-    pv(p, nk, v, dv, rows, NULL, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, NULL, ot, far);
 }
 
 /* 0 times NaN: what is left when the accumulator is multiplied instead of overwritten */
 static void pv_keeps_rubbish(const float *p, int nk, const void *const *v, int dv, const uint32_t *rows, const float *alpha,
-                             float *ot, const void *const *far, ptrdiff_t shift, int width)
+                             float *ot, const fvk_far *far)
 {
     static const float none[LANES];
-    pv(p, nk, v, dv, rows, alpha ? alpha : none, ot, far, shift, width);
+    pv(p, nk, v, dv, rows, alpha ? alpha : none, ot, far);
 }
 
 /* ------------------------------------------------------------------ dot */

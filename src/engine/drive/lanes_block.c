@@ -197,14 +197,14 @@ static fv_ask ask_behind(fv_lanes *x, fv_lanes_tile *y, int n)
 
 /* The keys of the next block, for a tile alone to ask for while it weighs the values of this one: half of the time in which memory
    would else be idle. */
-static fv_ask ask_foreseen(const fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, int masked)
+static fvk_far ask_foreseen(const fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, int masked)
 {
     const fv_work *w = x->work;
     const int64_t end = q->first + q->n;
     if (x->sharing > 1 || masked || !w->asks || !x->k0 || q->first < 0 || end >= x->last)
-        return (fv_ask){NULL, 0, 0};
+        return (fvk_far){NULL, 0, 0, 0};
     y->foreseen = end + q->n;
-    return (fv_ask){(const void *const *)q->k, q->n * x->dk, fv_work_floats(w, w->problem.d)};
+    return (fvk_far){(const void *const *)q->k, q->n * x->dk, fv_work_floats(w, w->problem.d), 1};
 }
 
 /* Scores of a block. Meanwhile what comes next is prefetched: by a tile alone, or from scattered rows, the values of this
@@ -238,7 +238,7 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
         w->kernel.qk_pair(y->qt, (int)p->d, k, q->n, rows, w->scale, x->s, mx, near, far.row, far.shift,
                           2 * far.width); /* counts 16-bit numbers */
     else
-        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, far.row, far.shift, far.width);
+        w->kernel.qk(y->qt, (int)p->d, k, q->n, rows, x->s, mx, near, &(fvk_far){far.row, far.shift, far.width, x->sharing == 1});
 }
 
 int fv_lanes_pair_keys(const fv_work *w)
@@ -305,9 +305,10 @@ void fv_lanes_flush(fv_lanes *x, fv_lanes_tile *y, fv_lanes_queue *q, int masked
         kernel->softmax_pair(x->s, q->n, y->m, y->mx, y->l, x->alpha);
         kernel->pv_pair(x->s, q->n, (const uint32_t *)x->copy_v, dv, y->started ? x->alpha : NULL, y->ot);
     } else {
-        const fv_ask next = ask_foreseen(x, y, q, masked);
+        const fvk_far next = ask_foreseen(x, y, q, masked);
         kernel->softmax(x->s, q->n, y->m, y->mx, y->l, x->alpha);
-        kernel->pv(x->s, q->n, v, dv, masked ? q->rows : NULL, y->started ? x->alpha : NULL, y->ot, next.row, next.shift, next.width);
+        kernel->pv(x->s, q->n, v, dv, masked ? q->rows : NULL, y->started ? x->alpha : NULL, y->ot,
+                   next.row ? &next : NULL);
     }
     y->started = 1;
     record(x, y, q, masked);

@@ -127,7 +127,8 @@ static void find_scores(fv_pruned *x)
                           NULL);
         else {
             const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
-            w->kernel.qk(x->qt, d, fv_pruned_widen(x, x->k + at, n, d), n, NULL, s, raw, NULL, next, 0, d);
+            w->kernel.qk(x->qt, d, fv_pruned_widen(x, x->k + at, n, d), n, NULL, s, raw, NULL,
+                         &(fvk_far){next, 0, d, 0});
         }
         if (w->softcap > 0 || w->alibi)
             fv_pruned_edit(x, at, n, s);
@@ -356,7 +357,7 @@ static int add_lanes(fv_pruned *x, int masks)
         if (!every)
             w->kernel.kept(x->pack, n, x->rows);
         w->kernel.pv(x->pack, n, fv_pruned_widen(x, x->v + at, n, dv), dv, every || !masks ? NULL : x->rows, at ? ones : NULL, x->ot,
-                     NULL, 0, 0);
+                     NULL);
         stands |= !every && !masks;
     }
     return stands;

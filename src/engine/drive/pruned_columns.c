@@ -57,7 +57,7 @@ static void find_columns(fv_pruned *x)
         const void *const *next = at + 2 * w->block <= x->keys ? (const void *const *)x->k + at + w->block : NULL;
         float *s = c->s + at * lanes;
         w->kernel.qk(x->qt, d, fv_pruned_widen(x, x->k + at, n, d), n, all || edits ? NULL : x->rows + at, s, edits ? raw : c->top, NULL,
-                     next, 0, d);
+                     &(fvk_far){next, 0, d, 0});
         if (edits) {
             fv_pruned_edit(x, at, n, s);
             w->kernel.hide(s, n, all ? NULL : x->rows + at, c->top);
@@ -119,7 +119,7 @@ static void add_columns(fv_pruned *x, int masks)
     for (int64_t at = 0; at < x->keys; at += w->block) {
         const int n = x->keys - at < w->block ? (int)(x->keys - at) : w->block;
         w->kernel.pv(x->c.e + at * w->kernel.lanes, n, fv_pruned_widen(x, x->v + at, n, dv), dv, masks ? x->rows + at : NULL,
-                     at ? ones : NULL, x->ot, NULL, 0, 0);
+                     at ? ones : NULL, x->ot, NULL);
     }
 }
 

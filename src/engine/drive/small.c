@@ -209,7 +209,7 @@ static void score(small *x, const fv_work *w, const fv_task *task)
             rows = x->rows;
         }
         w->kernel.qk(x->kt + (size_t)p * (size_t)w->problem.d * (size_t)lanes, (int)w->problem.d, (const void *const *)x->q,
-                     x->block.n, rows, x->s + p * x->block.panel, mx, NULL, far.row, far.shift, far.width);
+                     x->block.n, rows, x->s + p * x->block.panel, mx, NULL, &(fvk_far){far.row, far.shift, far.width, 0});
     }
     for (int p = x->panels; p < 4; p++) {
         const fv_ask far = wanted(x, w, task, p);

@@ -180,11 +180,11 @@ static void weigh(thin *x, const fv_work *w, int common)
     for (int j = 0, n; j < x->nk; j += n) {
         const int masked = j >= common, end = masked ? x->nk : common;
         n = end - j < VALUES ? end - j : VALUES;
-        w->kernel.pv(x->s + (ptrdiff_t)j * lanes, n, v + j, dv, masked ? x->rows + j : NULL, alpha, x->ot, NULL, 0, 0);
+        w->kernel.pv(x->s + (ptrdiff_t)j * lanes, n, v + j, dv, masked ? x->rows + j : NULL, alpha, x->ot, NULL);
         alpha = x->alpha;
     }
     if (!x->nk)
-        w->kernel.pv(x->s, 0, v, dv, NULL, NULL, x->ot, NULL, 0, 0);
+        w->kernel.pv(x->s, 0, v, dv, NULL, NULL, x->ot, NULL);
 }
 
 /* A head's keys are few, so they are gone through before memory has brought the next head's. These are asked for while the
@@ -217,10 +217,10 @@ static void compute(thin *x, const fv_work *w, const fv_tensors *tensors, int co
     const void *const *k = (const void *const *)x->k;
     int masked = common < x->nk;
     if (common)
-        kernel->qk(x->qt, d, k, common, NULL, x->s, x->mx, NULL, far.row, far.shift, far.width);
+        kernel->qk(x->qt, d, k, common, NULL, x->s, x->mx, NULL, &(fvk_far){far.row, far.shift, far.width, 0});
     if (masked)
         kernel->qk(x->qt, d, k + common, x->nk - common, x->rows + common, x->s + (ptrdiff_t)common * kernel->lanes, x->mx,
-                   NULL, far.row ? far.row + common : NULL, far.shift, far.width);
+                   NULL, &(fvk_far){far.row ? far.row + common : NULL, far.shift, far.width, 0});
     if (w->has_bias)
         masked = add_bias(x, w, tensors, common);
     kernel->softmax(x->s, x->nk, x->m, x->mx, x->l, x->alpha);

@@ -94,9 +94,9 @@ typedef struct fv_lanes {
 void fv_lanes_start_rings(fv_lanes *x, int n);
 /* Rows of a queue of consecutive keys, in the ring if it has copies; copies what is missing from row[], which are those of the queue. */
 const void *const *fv_lanes_copied(fv_lanes *x, fv_lanes_ring *r, const fv_lanes_queue *q, const void *const *row);
-/* A tile's share of running ahead, while it has a block of n keys scored: copies what others asked for; returns what to ask for,
+/* A tile's share of running ahead, while it has the block of a queue scored: copies what others asked for; returns what to ask for,
    with its first block also the queries of the tile behind it, with its last also its output rows. */
-fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, int n);
+fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q);
 /* Finds where keys of the group's class lie. */
 void fv_lanes_find_rows(fv_lanes *x);
 /* Takes keys of the tile's spans up to class coordinate `stop`, and computes each block that fills up. */

@@ -225,7 +225,7 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
         far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};
         near = (scattered || alone) && q->n >= MOST_MR ? k : NULL;
     } else if (copied)
-        far = fv_lanes_copy_ahead(x, y, q->n);
+        far = fv_lanes_copy_ahead(x, y, q);
     else if (w->kernel.pv_tile)
         far = fixed ? ask_next(x, y, q) : far;
     else if (ends)

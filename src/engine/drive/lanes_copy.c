@@ -194,17 +194,20 @@ static ask_rows take_share(const fv_lanes *x, fv_lanes_ring *r, int64_t most, in
     return (ask_rows){NULL, (uintptr_t)row_at(x, r, from), r->distance, most, r->bytes};
 }
 
-fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, int n)
+fv_ask fv_lanes_copy_ahead(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q)
 {
+    const int n = q->n;
     const fovea_problem *p = &x->work->problem;
     const int64_t stop = ahead_stop(x, y), share = (x->work->block + x->sharing - 1) / x->sharing;
     const int leads = !y->led && y + 1 < x->tile + x->sharing, ends = y->at == y->spans && !y->asked;
     fv_lanes_ring *r = x->ring;
     ask_rows a[5];
     int count = 0;
-    for (int i = 0; i < 2; i++)
-        if (r[i].stop < r[i].asked)
-            copy_rows(x, &r[i], r[i].asked, NULL);
+    for (int i = 0; i < 2; i++) { /* not over the rows of this block: an edge may have waited, and lie behind `oldest` */
+        const int64_t room = q->first + ring_rows(x), end = r[i].asked < room ? r[i].asked : room;
+        if (r[i].stop < end)
+            copy_rows(x, &r[i], end, NULL);
+    }
     y->led = 1;
     if (!leads && !ends) {
         if (!x->k0)

@@ -33,6 +33,8 @@ static const double lanes_tile = 900, lanes_tile_dim = 12.5, lanes_key = 8, lane
                     lanes_widen = 8, lanes_overlap = 0.85;
 /* Tiles of one vector load with every fma. Narrow ones mostly walk alone and ask for each key ahead of its turn. */
 static const double lanes_key_dim_single = 1.15, narrow_tile = 2500, narrow_overlap = 0.6;
+/* What work in a single task is taken to cost beside what can be shared. */
+static const double one_task = 1.5;
 /* Rows: per unit of up to 8 rows, per row, per key and per row and key; _dim of each vector of d and dv. */
 static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_key = 16, rows_key_dim = 1.9, rows_row_key = 3,
                     rows_row_key_dim = 0.95, rows_row_key_dim_half = 0.85, rows_overlap = 0.35;
@@ -418,6 +420,16 @@ size_t fv_forms_scratch(const fv_lengths *lengths)
     return bytes;
 }
 
+/* Whether a form has all the work in one task, which no second worker can share, where the rows form cuts the keys into ranges. By
+   shape alone, as everything that chooses a form. */
+static int is_one_task(const fv_offer *o, const fv_form *form)
+{
+    const fv_work *w = form->narrow ? o->plan->work.narrow : &o->plan->work;
+    return form->driver == FV_DRIVE_LANES && tallest(o) <= w->kernel.lanes &&
+           2 * (double)o->lengths->shape.lk >= tuned(o->plan, FV_TUNE_SPLIT) &&
+           o->plan->problem.hkv * o->plan->work.sequences * fv_work_units(w, o->lengths, o->pass->step, w->kernel.lanes) == 1;
+}
+
 void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass *pass, void *scratch)
 {
     fv_offer offer[FV_FORMS];
@@ -439,7 +451,7 @@ void fv_forms_choose(const fovea_plan *plan, const fv_lengths *lengths, fv_pass 
         double price;
         if (count == 1 && fv_forms[i].driver != FV_DRIVE_ROWS)
             offer[i].keys = 0; /* no choice, and nothing that depends on keys: they need not be asked for */
-        price = fv_forms[i].cost(&offer[i]);
+        price = fv_forms[i].cost(&offer[i]) * (is_one_task(&offer[i], &fv_forms[i]) ? one_task : 1);
         if (!(price < best))
             continue;
         best = price;
@@ -554,5 +566,6 @@ void fv_forms_reason(const fovea_plan *plan, const fv_lengths *lengths, const fv
     }
     fv_forms_time(fv_forms_pass_ns(plan, number, form), its, sizeof its);
     fv_forms_time(fv_forms_pass_ns(plan, number, pass->form), best, sizeof best);
-    snprintf(why, FV_FORM_REASON, "predicted %s, %s %s", its, taken, best);
+    snprintf(why, FV_FORM_REASON, "predicted %s, %s %s%s", its, taken, best,
+             is_one_task(&offer, &fv_forms[form]) ? "; one task, which no second thread could share" : "");
 }

@@ -62,8 +62,8 @@ typedef void fvk_values_pair_fn(const void *const *v, int nk, int dv, uint32_t *
 typedef void fvk_pv_pair_fn(const void *p, int nk, const uint32_t *vt, int dv, const float *alpha, float *ot);
 /* The same for instruction sets that multiply tiles. softmax_parts: s is left alone; the bf16 parts whose sum a probability
    is, to 8 bits when parts is 1 and exactly when it is 3, go to p[j / 32][part][j % 32 / 2][lane][j % 2], 0 behind nk up to a
-   multiple of 32; with one part p may be s. values_tile: vt[j / 32][c][j % 32], 0 behind nk and dv up to multiples of 32 and 16, and where a value is not
-   finite, for a tile has no masks; returns 1 when all values are finite. pv_tile: as pv. */
+   multiple of 32; with one part p may be s. values_tile: vt[j / 32][c][j % 32], 0 behind nk and dv up to multiples of 32 and
+   16, and where a value is not finite, for a tile has no masks; returns 1 when all values are finite. pv_tile: as pv. */
 typedef void fvk_softmax_parts_fn(const float *s, int nk, float *m, const float *mx, float *l, float *alpha, int parts,
                                   void *p);
 typedef int fvk_values_tile_fn(const void *const *v, int nk, int dv, void *vt);
@@ -190,9 +190,9 @@ typedef void fvk_column_sums_fn(const float *x, const float *w, int64_t n, int64
    lies above them, many the number. Every step is one look at every stride-th key, to whose count and sum `above` and `base`,
    where given, are added. A lane takes part while it is open, has more than `most` numbers between bounds that are not
    neighbours, and has not (unless it weighs) the target itself above side 0; so its bounds follow from its own numbers. At the
-   first step it looks at `first`, if that is given and between its bounds; at the second, if `dense` is given, a little to the other
-   side of the target, which is where it would be if so much lay in a unit of x there. floor: with `weighs`, not above the solution, else how
-   far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have gone on after `steps` steps. */
+   first step it looks at `first`, if that is given and between its bounds; at the second, if `dense` is given, a little to the
+   other side of the target, which is where it would be if so much lay in a unit of x there. floor: with `weighs`, not above the
+   solution, else how far below side 1 to look first where side 0 is -infinity. Returns the lanes that would have gone on after `steps` steps. */
 typedef struct fvk_search {
     const float *x, *floor, *above, *first, *dense;
     const double *target, *base;
@@ -218,8 +218,8 @@ typedef double fvk_read_fn(const void *block, size_t bytes);
 typedef enum fvk_op {
     FVK_PACK, FVK_QK, FVK_PACK_PAIR, FVK_QK_PAIR, FVK_HIDE, FVK_SOFTMAX, FVK_PV, FVK_SOFTMAX_PAIR,
     FVK_VALUES_PAIR, FVK_PV_PAIR, FVK_SOFTMAX_PARTS, FVK_VALUES_TILE, FVK_PV_TILE, FVK_STORE, FVK_FINISH, FVK_EDIT, FVK_BIAS, FVK_WIDEN,
-    FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT, FVK_RANGE, FVK_SIFT, FVK_MASS,
-    FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_COLUMN_WEIGH, FVK_COLUMN_MOMENTS,
+    FVK_SMALL_TAIL, FVK_SMALL_SOFTMAX, FVK_SMALL_PV, FVK_DOT, FVK_AXPY, FVK_ROW_SOFTMAX, FVK_ROW_EDIT, FVK_EXP, FVK_COUNT,
+    FVK_RANGE, FVK_SIFT, FVK_MASS, FVK_SCALE, FVK_VEIL, FVK_MOMENTS, FVK_RAMP, FVK_KEPT, FVK_COLUMN_WEIGH, FVK_COLUMN_MOMENTS,
     FVK_COLUMN_SUMS, FVK_COLUMN_SEARCH, FVK_COLUMN_COLLECT, FVK_COLUMN_ADD, FVK_PEAK, FVK_READ, FVK_OPS
 } fvk_op;
 typedef enum fvk_dtype { FVK_F32, FVK_BF16, FVK_F16, FVK_DTYPES } fvk_dtype;

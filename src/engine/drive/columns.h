@@ -55,6 +55,6 @@ int fv_columns_collect(fv_columns *c, const float *x, const float *lo, const flo
 void fv_columns_keep(fv_columns *c, const float *count);
 
 typedef void fv_columns_fn(fv_columns *c);
-fv_columns_fn fv_columns_topk, fv_columns_topp, fv_columns_threshold_rel, fv_columns_threshold_prob, fv_columns_localv, fv_columns_sparsemax,
-    fv_columns_entmax15, fv_columns_relu, fv_columns_sigmoid;
+fv_columns_fn fv_columns_topk, fv_columns_topp, fv_columns_threshold_rel, fv_columns_threshold_prob, fv_columns_localv,
+    fv_columns_sparsemax, fv_columns_entmax15, fv_columns_relu, fv_columns_sigmoid;
 #endif

@@ -41,7 +41,8 @@ static const double rows_unit = 1250, rows_row = 320, rows_row_dim = 60, rows_ke
 /* Pruned: the lanes form's scores of every key, and per score the normaliser; what is kept of the values depends on data. */
 static const double pruned_score = 4;
 /* Small: per task, per vector of packed keys, per row, per row and vector of scores, per multiply-add. */
-static const double small_unit = 900, small_pack = 14, small_row = 70, small_vector = 17, small_fma = 0.97, small_fma_narrow = 1.15, small_bias = 7;
+static const double small_unit = 900, small_pack = 14, small_row = 70, small_vector = 17, small_fma = 0.97,
+                    small_fma_narrow = 1.15, small_bias = 7;
 /* Thin: per task, tile, vector of its queries and of its output, key, vector of scores, multiply-add. */
 static const double thin_unit = 250, thin_tile = 500, thin_tile_dim = 12, thin_key = 4, thin_vector = 14, thin_fma = 0.97,
                     thin_bias = 20;

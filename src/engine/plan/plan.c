@@ -259,7 +259,8 @@ static void set_tiles(const fovea_plan *plan, fv_work *w)
         w->tiles /= 2;
     /* fewer tiles per task rather than idle workers; how tiles are grouped changes no bit of the result */
     tiles = plan->problem.batch * plan->problem.hkv * divide_up(w->group * w->out_rows, w->kernel.lanes);
-    while (w->tiles > 1 && !(w == &plan->narrow && plan->context->threads.workers == 1) && tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
+    while (w->tiles > 1 && !(w == &plan->narrow && plan->context->threads.workers == 1) &&
+           tiles < 4 * (int64_t)plan->context->threads.workers * w->tiles)
         w->tiles /= 2;
 }
 

@@ -440,6 +440,36 @@ static void check_forms(const fovea_plan *plan, const char *expected)
     cr_assert(!fovea_plan_form(plan, 0, &form));
 }
 
+static fovea_plan *make_long_plan(fovea_context *context, int64_t heads)
+{
+    fovea_problem p;
+    fovea_problem_init(&p, 1, heads, heads, 16, 8192, 128, 128, FOVEA_F32);
+    return plan_of(context, &p);
+}
+
+/* Long keys of one head and few rows, which narrow tiles have in a single task, go to the form that can share them; those of
+   several heads do not. */
+Test(tuning, one_task_is_shared)
+{
+    heard h;
+    fovea_context *context;
+    fovea_plan *plan;
+#ifdef FV_MINI_TILES
+    cr_skip_test("tiles of a test build");
+#endif
+    context = open_context("off", 1, &h);
+    plan = make_long_plan(context, 4);
+    if (strstr(fovea_plan_explain(plan), "tiles of one width"))
+        cr_skip_test("no narrow tiles here");
+    check_forms(plan, "narrow");
+    fovea_plan_destroy(plan);
+    plan = make_long_plan(context, 1);
+    cr_assert(strstr(fovea_plan_explain(plan), "form rows"), "%s", fovea_plan_explain(plan));
+    cr_assert(strstr(fovea_plan_explain(plan), "; one task, which no second thread could share\n"), "%s", fovea_plan_explain(plan));
+    fovea_plan_destroy(plan);
+    fovea_context_destroy(context);
+}
+
 /* Prices are for blocks of the usual size; with those of a few keys that test builds use another form may be the cheaper one. */
 Test(tuning, forms_and_reasons)
 {

@@ -2,6 +2,7 @@
    by side can be asked for in the order of memory, for the hardware's prefetchers look at these requests: line by line they run
    ahead of them, with more lines on their way than a core can ask for; in steps of a row they see nothing. That gains 10 to 20 %
    where a tile alone waits for memory, and loses up to 7 where a head is over before what they brought is read. */
+
 /* What a call asks for: in order only if the rows are. */
 FV_INLINE fvk_far far_begin(const fvk_far *far, int n)
 {

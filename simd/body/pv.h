@@ -183,7 +183,7 @@ static __attribute__((noinline)) void pv_plain(const float *p, int nk, const voi
     pv_columns(p, nk, v, dv, NULL, alpha, ot, NULL, V_MC, 0, V_TILE);
 }
 
-/* Apart, for a second loop beside the first costs it 3 % with AVX2. */
+/* The same, and asks: apart, so that the loop which nearly all blocks take stands alone. */
 static __attribute__((noinline)) void pv_asking(const float *p, int nk, const void *const *v, int dv, const float *alpha, float *ot,
                                                 const fvk_far *far)
 {

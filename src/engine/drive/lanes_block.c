@@ -219,8 +219,9 @@ static void score(fv_lanes *x, fv_lanes_tile *y, const fv_lanes_queue *q, const 
     const void *const *near = NULL;
     fv_ask far = {NULL, 0, 0};
     const int fixed = x->k0 != NULL, ends = y->at == y->spans && !y->asked;
-    const int in_place = k == (const void *const *)q->k, late = w->asks && !w->kernel.qk_pair && q->first >= y->foreseen;
-    const int alone = x->sharing == 1 && in_place && late; /* and nobody has asked for these keys */
+    const int in_place = k == (const void *const *)q->k;
+    const int unasked = w->asks && !w->kernel.qk_pair && q->first >= y->foreseen; /* nobody has asked for these keys */
+    const int alone = x->sharing == 1 && in_place && unasked;
     const int scattered = !rows && (x->sparse || q->first < 0) && in_place;
     if (x->sharing == 1 || scattered) {
         far = (fv_ask){(const void *const *)q->v, 0, fv_work_floats(w, p->dv)};
